@@ -1,0 +1,26 @@
+/** Text for terminals. */
+
+/**
+ * Makes a name safe to print: control characters as escapes, bytes that are not UTF-8 (lone surrogates, tree/path.ts) as
+ * `\xNN`. Names come from anywhere; an escape sequence in one must not reach a terminal.
+ */
+export function escapeControls(text: string): string {
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f]|[\udc80-\udcff](?<![\ud800-\udbff][\udc80-\udcff])/g,
+    (character) => {
+      if (character === '\n') return '\\n';
+      if (character === '\r') return '\\r';
+      if (character === '\t') return '\\t';
+      const unit = character.charCodeAt(0);
+      return `\\x${(unit >= 0xdc80 ? unit - 0xdc00 : unit).toString(16).padStart(2, '0')}`;
+    },
+  );
+}
+
+/** A word as a POSIX shell takes it: quoted where it has to be, control characters included. */
+export function shellWord(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  const quoted = `'${word.replaceAll("'", "'\\''")}'`;
+  // Inside plain quotes a terminal would be sent them as they are.
+  return quoted === escapeControls(quoted) ? quoted : `$'${escapeControls(word.replace(/['\\]/g, '\\$&'))}'`;
+}

@@ -1,0 +1,190 @@
+/** `lockstep sync`, `push` and `pull`: one cycle between two roots. */
+import { Command, Option } from '@commander-js/extra-typings';
+import { exitCodes, UsageError } from '../../base/errors.ts';
+import type { LinkEvent, Summary } from '../../link/events.ts';
+import { optionMeta, syncOptionsSchema, type Direction, type SyncOptions } from '../../workspace/options.ts';
+import { pull, push, sync } from '../../workspace/sync.ts';
+import { untilInterrupted } from '../interrupt.ts';
+import type { Agents } from '../main.ts';
+import { jsonRenderer } from '../render/json.ts';
+import type { Renderer } from '../render/renderer.ts';
+import { textRenderer } from '../render/text.ts';
+
+type SetExitCode = (code: number) => void;
+
+const notes: Record<Direction, string> = {
+  sync: `
+When both sides changed a file, the newer wins by default; the other version is kept in .lockstep/history on
+its side (see lockstep history and restore). A file deleted here and edited there is kept. Nothing is deleted
+when two directories meet for the first time.
+`,
+  push: `
+What was edited at the destination is left alone where it is newer (exit 2), unless --force or --delete is
+given. Whatever is replaced or deleted there and exists nowhere else is kept in its .lockstep/history.
+`,
+  pull: `
+What was edited in LOCAL is left alone where it is newer (exit 2), unless --force or --delete is given.
+Whatever is replaced or deleted there and exists nowhere else is kept in its .lockstep/history.
+`,
+};
+
+export function syncCommand(agents: Agents | undefined, setExitCode: SetExitCode): Command {
+  const command = new Command('sync')
+    .description('Keep two directories in step, in both directions. The second is made if it is missing.')
+    .argument('[A]', 'the local root')
+    .argument('[B]', 'the other root')
+    .usage('[options] <A> <B>');
+  return finish(command as unknown as Command, 'sync', agents, setExitCode, [
+    'lockstep sync ~/work/project /mnt/backup/project',
+    'lockstep sync a b --exclude node_modules --on-conflict both',
+    'lockstep sync a b --dry-run --json',
+    'lockstep sync a b --path src docs/guide.md',
+  ]);
+}
+
+export function pushCommand(agents: Agents | undefined, setExitCode: SetExitCode): Command {
+  const command = new Command('push')
+    .description('Bring everything of SRC to DST. Nothing flows back; nothing is deleted unless --delete is given.')
+    .argument('[SRC]', 'the source, only read')
+    .argument('[DST]', 'the destination, made if it is missing')
+    .usage('[options] <SRC> <DST>');
+  return finish(command as unknown as Command, 'push', agents, setExitCode, [
+    'lockstep push ./site /srv/www/site',
+    'lockstep push ./site /srv/www/site --delete         the destination becomes a mirror',
+    'lockstep push ./build /opt/app --clean-out-first',
+  ]);
+}
+
+export function pullCommand(agents: Agents | undefined, setExitCode: SetExitCode): Command {
+  const command = new Command('pull')
+    .description('The other way round: bring everything of REMOTE, which is only read, to LOCAL.')
+    .argument('[REMOTE]', 'the source, only read')
+    .argument('[LOCAL]', 'the destination, made if it is missing')
+    .usage('[options] <REMOTE> <LOCAL>');
+  return finish(command as unknown as Command, 'pull', agents, setExitCode, [
+    'lockstep pull /mnt/server/data ./data',
+    'lockstep pull /mnt/server/data ./data --delete',
+  ]);
+}
+
+function finish(
+  command: Command,
+  direction: Direction,
+  agents: Agents | undefined,
+  setExitCode: SetExitCode,
+  examples: readonly string[],
+): Command {
+  const patterns: string[] = [];
+  addOptions(command, direction, patterns);
+  command
+    .option('--json', 'one JSON object per event on stdout, and a summary (docs/json.md)')
+    .option('-q, --quiet', 'only what needs attention')
+    .option('-v, --verbose', 'show every path')
+    .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n${notes[direction]}`);
+  // The operands' names differ by command, their number does not.
+  const act = async (
+    first: string | undefined,
+    second: string | undefined,
+    given: Given & Record<'exclude' | 'include', unknown>,
+  ): Promise<void> => {
+    // Both spellings have filled `patterns`; commander's own record of them is of no use.
+    const options: Given = { ...given, patterns };
+    delete options.exclude;
+    delete options.include;
+    const roots = twoRoots(
+      [first, second].filter((root) => root !== undefined),
+      options,
+      direction,
+    );
+    await carryOut(direction, ...roots, options, agents, setExitCode);
+  };
+  return command.action(act as never);
+}
+
+/** Every option of the schema that the command takes. */
+function addOptions(command: Command, direction: Direction, patterns: string[]): void {
+  for (const [key, schema] of Object.entries(syncOptionsSchema.shape)) {
+    const meta = optionMeta(schema);
+    const kind = direction === 'sync' ? 'two-way' : 'one-way';
+    const option = new Option(meta.flags, meta.description).helpGroup(`${meta.group}:`);
+    // Taken all the same, so that whoever tries is told where it belongs (options.ts).
+    if (meta.only !== undefined && !meta.only.includes(kind)) option.hideHelp();
+    if (key === 'patterns') {
+      // Two spellings fill one list, because their order decides.
+      command.addOption(option.argParser((value: string) => patterns.push(value)));
+      const include = new Option('--include <pattern>', 'take back in what an earlier pattern left out');
+      command.addOption(include.helpGroup('What:').argParser((value: string) => patterns.push(`!${value}`)));
+      continue;
+    }
+    command.addOption(option);
+    if (key === 'gitignore') {
+      command.addOption(new Option('--no-gitignore', 'do not read .gitignore files').helpGroup('What:'));
+    }
+  }
+}
+
+interface Given extends SyncOptions {
+  exclude?: unknown;
+  include?: unknown;
+  json?: true;
+  quiet?: true;
+  verbose?: true;
+}
+
+/**
+ * The two roots. An option that takes several values (`--path a b`) takes all words that follow it; where it stands before
+ * the roots, the last words are given back.
+ */
+function twoRoots(operands: readonly string[], options: Given, direction: Direction): [string, string] {
+  const missing = 2 - operands.length;
+  const lists = Object.values(options).filter(
+    (value): value is string[] => Array.isArray(value) && value !== options.patterns,
+  );
+  const greedy = lists.filter((list) => list.length > missing);
+  const [list] = greedy;
+  const found = missing > 0 && greedy.length === 1 && list !== undefined ? list.splice(list.length - missing) : [];
+  const [first, second] = [...operands, ...found];
+  if (first === undefined || second === undefined) {
+    const what = direction === 'sync' ? 'two directories' : 'a source and a destination';
+    throw new UsageError(`${direction} takes ${what}`, { hint: `Try: lockstep ${direction} --help` });
+  }
+  return [first, second];
+}
+
+async function carryOut(
+  direction: Direction,
+  first: string,
+  second: string,
+  given: Given,
+  agents: Agents | undefined,
+  setExitCode: SetExitCode,
+): Promise<void> {
+  const { json, quiet, verbose, ...options } = given;
+  const [local, remote] = direction === 'pull' ? [second, first] : [first, second];
+  const renderer: Renderer =
+    json === true
+      ? jsonRenderer()
+      : textRenderer({
+          verbosity: quiet === true ? -1 : verbose === true ? 1 : 0,
+          dryRun: given.dryRun ?? false,
+          names: { a: local, b: remote },
+        });
+  const command = ['lockstep', direction, first, second].join(' ');
+  try {
+    const summary = await untilInterrupted(async (signal) => {
+      const onEvent = (event: LinkEvent): void => renderer.event(event);
+      const request = { ...options, signal, onEvent, command, ...(agents === undefined ? {} : { agents }) };
+      if (direction === 'sync') return sync(local, remote, request);
+      return direction === 'push' ? push(local, remote, request) : pull(remote, local, request);
+    });
+    renderer.summary(summary);
+    setExitCode(exitCodeOf(summary));
+  } finally {
+    renderer.end();
+  }
+}
+
+function exitCodeOf(summary: Summary): number {
+  if (summary.outOfSpace > 0) return exitCodes.failed;
+  return summary.conflicts.open > 0 || summary.skipped > 0 ? exitCodes.incomplete : exitCodes.inStep;
+}

@@ -1,0 +1,40 @@
+import path from 'node:path';
+import { UsageError } from '../base/errors.ts';
+import { listHistory } from '../workspace/history.ts';
+
+/**
+ * What a path on the command line means in a root's history.
+ *
+ * It is taken as it stands if history has it. If not, it may have been copied from our own output, where control
+ * characters and bytes that are not UTF-8 are shown as escapes (such bytes cannot be typed as an argument at all: Node
+ * decodes arguments), or be a path from the current directory, as shells complete it. If history has none of these, the
+ * first is returned, and the caller says that there is nothing.
+ */
+export function historyPath(root: string, given: string): string {
+  for (const candidate of candidates(root, given)) {
+    if (listHistory(root, candidate).length > 0) return candidate;
+  }
+  return given;
+}
+
+function* candidates(root: string, given: string): Generator<string> {
+  if (given === '') throw new UsageError('a path is empty', { hint: 'Everything in the root is `.`' });
+  yield given;
+  if (given.includes('\\')) {
+    yield unescape(given, (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte));
+    yield unescape(given, (byte) => String.fromCharCode(byte));
+  }
+  const below = path.relative(path.resolve(root), path.resolve(given));
+  if (below !== '' && below !== '..' && !below.startsWith('../')) yield below;
+}
+
+const named: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '\\': '\\' };
+
+/** @param character what a `\xNN` stands for: a byte of a name that is not UTF-8, or a control character */
+function unescape(text: string, character: (byte: number) => string): string {
+  return text.replace(
+    /\\(?:x([0-9a-f]{2})|([nrt\\]))/gi,
+    (whole, hex: string | undefined, letter: string | undefined) =>
+      hex !== undefined ? character(Number.parseInt(hex, 16)) : (named[letter ?? ''] ?? whole),
+  );
+}

@@ -1,0 +1,92 @@
+/** The command tree, and the one place where an error becomes a message and an exit code. */
+import { Command, CommanderError } from '@commander-js/extra-typings';
+import { exitCodes, LockstepError, UsageError } from '../base/errors.ts';
+import { historyCommand } from './commands/history.ts';
+import { restoreCommand } from './commands/restore.ts';
+import { pullCommand, pushCommand, syncCommand } from './commands/sync.ts';
+import type { Agents } from './main.ts';
+import { printError } from './render/error.ts';
+
+declare const __LOCKSTEP_VERSION__: string;
+
+const help = `
+Examples:
+  lockstep sync ~/work/project /mnt/backup/project     keep both in step, in both directions
+  lockstep push ./site /srv/www/site --delete          make the destination a mirror
+  lockstep sync a b --dry-run                          show what would be done
+  lockstep history ~/work/project                      what was replaced or deleted
+  lockstep restore ~/work/project notes.txt            bring it back
+
+Exit codes:
+  0  in step (settled conflicts are reported)   2   done, but open conflicts or skipped paths remain
+  1  failed                                     3   stopped by a guard, nothing was changed
+  64 wrong usage                                130 interrupted
+`;
+
+/** Runs a command line. @returns the exit code; never throws for what a user can do wrong */
+export async function runProgram(argv: readonly string[], agents: Agents | undefined): Promise<number> {
+  // A reader that stops reading (`| head`) is not an error, and no reason to leave a run half-done.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+  let exitCode: number = exitCodes.inStep;
+  const setExitCode = (code: number): void => void (exitCode = code);
+  const program = new Command('lockstep')
+    .description('Keeps directories in step: one-way or two-way, fast, and without losing a file.')
+    .version(__LOCKSTEP_VERSION__, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .addHelpText('after', help)
+    // `restore ROOT PATH --version 2` is the command's --version, not the program's.
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(ownWords(text)) })
+    .helpCommand('help [command]', 'show help for a command')
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns || 100, 110) });
+  const commands: Command[] = [
+    syncCommand(agents, setExitCode),
+    pushCommand(agents, setExitCode),
+    pullCommand(agents, setExitCode),
+    historyCommand(),
+    restoreCommand(),
+  ];
+  for (const command of commands) program.addCommand(inheritSettings(command, program));
+  try {
+    await program.parseAsync([...argv]);
+    return exitCode;
+  } catch (error) {
+    return codeOf(error, argv);
+  } finally {
+    await Promise.allSettled([agents?.a.close(), agents?.b.close()]);
+  }
+}
+
+function inheritSettings(command: Command, program: Command): Command {
+  return command
+    .copyInheritedSettings(program)
+    .exitOverride()
+    .helpOption('-h, --help', 'show help')
+    .configureOutput({
+      outputError: (text, write) => {
+        write(ownWords(text));
+        write(`  Try: lockstep ${command.name()} --help\n`);
+      },
+    });
+}
+
+/** Commander's complaints in the form of ours. */
+function ownWords(text: string): string {
+  return text.replace(/^error: /, 'lockstep: ').replace(/\n\((Did you mean .*)\)/, '\n  $1');
+}
+
+function codeOf(error: unknown, argv: readonly string[]): number {
+  if (error instanceof CommanderError) {
+    // Help and version end with 0; everything else that commander finds is wrong usage, already printed for people.
+    if (error.exitCode === 0) return exitCodes.inStep;
+    if (argv.includes('--json')) printError(new UsageError(error.message.replace(/^error: /, '')), true);
+    return exitCodes.usage;
+  }
+  printError(error, argv.includes('--json'));
+  return error instanceof LockstepError ? error.exitCode : exitCodes.failed;
+}

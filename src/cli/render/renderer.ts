@@ -1,0 +1,9 @@
+import type { LinkEvent, Summary } from '../../link/events.ts';
+
+/** Shows a run to somebody: a person (text.ts) or a program (json.ts). */
+export interface Renderer {
+  event(event: LinkEvent): void;
+  summary(summary: Summary): void;
+  /** Leaves the terminal clean, whatever way the run ended. */
+  end(): void;
+}

@@ -1,0 +1,123 @@
+/** What a run does or would do, path by path: the one vocabulary of `--dry-run`, `-v` and `--json`. */
+import { isUnknown, type Entry, type Kind } from '../tree/entry.ts';
+import { Listing } from '../tree/listing.ts';
+import { isWithin, joinPath, type RelPath } from '../tree/path.ts';
+import { foldName } from '../reconcile/names.ts';
+import { listingNow, type ReconcileInput } from '../reconcile/input.ts';
+import { otherSide, type Side } from '../reconcile/options.ts';
+import type { Plan, Reason, Step, TreeStep } from '../reconcile/plan.ts';
+
+export interface Action {
+  op: 'create' | 'replace' | 'delete' | 'rename' | 'metadata';
+  /** The side that changes. */
+  side: Side;
+  path: RelPath;
+  /** Renames: the new path. */
+  to?: RelPath;
+  kind: Kind;
+  /** Content bytes that the action brings. */
+  bytes: number;
+  reason: Reason;
+}
+
+/** The actions of a plan, in order. */
+export function* actionsOf(plan: Plan, view: ReconcileInput): Generator<Action> {
+  for (const steps of [plan.prepare, plan.moves, plan.clear, plan.content, plan.metadata, plan.removals]) {
+    for (const step of steps) yield* actionsOfStep(step, view);
+  }
+  for (const { side, path, restores } of plan.directoryTimes) {
+    if (!restores) yield { op: 'metadata', side, path, kind: 'dir', bytes: 0, reason: 'metadata' };
+  }
+}
+
+export function* actionsOfStep(step: Step, view: ReconcileInput): Generator<Action> {
+  if (step.op !== 'tree') {
+    yield actionOfStep(step);
+    return;
+  }
+  for (const unit of unitsOf(step, view)) yield* actionsOfUnit(step, unit.path, unit.listing);
+}
+
+function* actionsOfUnit(step: TreeStep, dir: RelPath, listing: Listing): Generator<Action> {
+  const { side, reason } = step;
+  yield { op: 'create', side, path: dir, kind: 'dir', bytes: 0, reason };
+  for (const [name, entry] of listing.entries()) {
+    if (entry.kind !== 'dir') yield createAction(step, joinPath(dir, name), entry);
+  }
+}
+
+export function createAction(step: Pick<TreeStep, 'side' | 'reason'>, path: RelPath, entry: Entry): Action {
+  return { op: 'create', side: step.side, path, kind: entry.kind, bytes: entry.size, reason: step.reason };
+}
+
+export function actionOfStep(step: Exclude<Step, TreeStep>): Action {
+  const { side, path, reason } = step;
+  switch (step.op) {
+    case 'mkdir':
+      return { op: 'create', side, path, kind: 'dir', bytes: 0, reason };
+    case 'put':
+    case 'link': {
+      const op = step.expect === undefined ? 'create' : 'replace';
+      return { op, side, path, kind: step.source.kind, bytes: step.source.size, reason };
+    }
+    case 'meta':
+      return { op: 'metadata', side, path, kind: step.expect.kind, bytes: 0, reason };
+    case 'remove':
+      return { op: 'delete', side, path, kind: step.expect.kind, bytes: 0, reason };
+    case 'move':
+      return { op: 'rename', side, path, to: step.to, kind: step.expect.kind, bytes: 0, reason };
+  }
+}
+
+/** One directory of a tree step: what of it is copied, and what had to be left out. */
+export interface TreeUnit {
+  path: RelPath;
+  source: Entry;
+  /** Files, links and sub-directories that are copied. */
+  listing: Listing;
+  left: { path: RelPath; why: 'special' | 'unreadable' | 'name-clash' }[];
+}
+
+/** The directories of a tree step, parents first. */
+export function* unitsOf(step: TreeStep, view: ReconcileInput): Generator<TreeUnit> {
+  yield* unitsBelow(step.path, step.source, otherSide(step.side), view);
+}
+
+function* unitsBelow(path: RelPath, source: Entry, from: Side, view: ReconcileInput): Generator<TreeUnit> {
+  const known = listingNow(view, from, path);
+  // Decoded names are kept by a listing; those of a whole tree would weigh more than the tree.
+  const whole = known === undefined ? undefined : new Listing(known.bytes);
+  const unit: TreeUnit = { path, source, listing: whole ?? Listing.empty, left: [] };
+  if (whole === undefined) unit.left.push({ path, why: 'unreadable' });
+  else if (view[from].unreadable.size > 0 || needsFilter(whole, view)) filterUnit(unit, whole, from, view);
+  yield unit;
+  for (const name of unit.listing.directories()) {
+    const entry = unit.listing.get(name);
+    if (entry !== undefined) yield* unitsBelow(joinPath(path, name), entry, from, view);
+  }
+}
+
+function needsFilter(listing: Listing, view: ReconcileInput): boolean {
+  if (view.a.foldsNames || view.b.foldsNames || view.options.scope.length > 0) return true;
+  for (let i = 0; i < listing.size; i += 1) if (isUnknown(listing.kind(i))) return true;
+  return false;
+}
+
+function filterUnit(unit: TreeUnit, whole: Listing, from: Side, view: ReconcileInput): void {
+  const target = view[otherSide(from)];
+  const { scope } = view.options;
+  const taken = new Set<string>();
+  const kept: [string, Entry][] = [];
+  for (const [name, entry] of whole.entries()) {
+    const path = joinPath(unit.path, name);
+    const folded = target.foldsNames ? foldName(name) : name;
+    if (scope.length > 0 && !scope.some((limit) => isWithin(path, limit) || isWithin(limit, path))) continue;
+    if (entry.kind === 'special' || entry.kind === 'unreadable') unit.left.push({ path, why: entry.kind });
+    else if (entry.kind === 'ignored') continue;
+    else if (view[from].unreadable.has(path)) unit.left.push({ path, why: 'unreadable' });
+    else if (taken.has(folded)) unit.left.push({ path, why: 'name-clash' });
+    else kept.push([name, entry]);
+    taken.add(folded);
+  }
+  unit.listing = Listing.from(kept);
+}

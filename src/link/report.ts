@@ -1,0 +1,63 @@
+/** Counts what happens and passes it on to the listener. */
+import type { Conflict, Skip } from '../reconcile/plan.ts';
+import type { Action } from './actions.ts';
+import { emptySummary, type Listener, type Phase, type Summary } from './events.ts';
+
+export class Report {
+  readonly summary: Summary;
+  readonly #listener: Listener;
+  readonly #startedAt = performance.now();
+  readonly #skips = new Set<string>();
+  #total: { entries: number; bytes: number } | undefined;
+
+  constructor(listener: Listener, dryRun: boolean) {
+    this.#listener = listener;
+    this.summary = emptySummary(dryRun);
+  }
+
+  notice(message: string): void {
+    this.#listener({ type: 'notice', message });
+  }
+
+  warning(message: string): void {
+    this.#listener({ type: 'warning', message });
+  }
+
+  action(action: Action): void {
+    this.summary.actions[action.side][action.op] += 1;
+    this.summary.total += 1;
+    if (this.summary.dryRun) this.summary.bytes += action.bytes;
+    this.#listener({ type: 'action', action });
+  }
+
+  conflict(conflict: Conflict): void {
+    this.summary.conflicts[conflict.winner === 'open' ? 'open' : 'settled'] += 1;
+    this.#listener({ type: 'conflict', conflict });
+  }
+
+  /** A path is told once, whatever number of steps failed at it. */
+  skip(skip: Skip): void {
+    const key = `${skip.side}${skip.path}`;
+    if (this.#skips.has(key)) return;
+    this.#skips.add(key);
+    this.summary.skipped += 1;
+    if (skip.why === 'no-space') this.summary.outOfSpace += 1;
+    this.#listener({ type: 'skip', skip });
+  }
+
+  /** What the applying phase will come to. */
+  expectTotal(entries: number, bytes: number): void {
+    this.#total = { entries, bytes };
+  }
+
+  progress(phase: Phase, entries: number, bytes: number): void {
+    const known = phase === 'applying' ? this.#total : undefined;
+    const progress = { phase, entries, bytes, totalEntries: known?.entries, totalBytes: known?.bytes };
+    this.#listener({ type: 'progress', progress });
+  }
+
+  end(): Summary {
+    this.summary.durationMs = performance.now() - this.#startedAt;
+    return this.summary;
+  }
+}

@@ -1,0 +1,823 @@
+/**
+ * The three-way merge (DESIGN §5): from what was agreed and what each side looks like now, to a plan. Pure.
+ *
+ * The walk visits only directories that differ from the record on some side, so a cycle's work follows the change and not
+ * the tree. Where a decision hangs on content that metadata cannot settle, the plan comes back with `needs`: the caller
+ * has them hashed and reconciles again with the answers. A plan with needs must not be carried out.
+ */
+import { flags, isRacy, isUnknown, mtimeUs, sameFingerprint, syncedMode, type Entry } from '../tree/entry.ts';
+import { Listing } from '../tree/listing.ts';
+import { ancestorsOf, baseName, isWithin, joinPath, parentPath, type RelPath } from '../tree/path.ts';
+import { conflictPath } from './conflict-name.ts';
+import { ContentQuestions, type Answer } from './content.ts';
+import { listingNow, type Quad, type ReconcileInput } from './input.ts';
+import { mergeMetadata } from './metadata.ts';
+import { pathBeforeMoves, planMoves } from './moves.ts';
+import { clashingNames } from './names.ts';
+import { isMirror, otherSide, sourceOf, type ReconcileOptions, type Side } from './options.ts';
+import {
+  emptyPlan,
+  type Conflict,
+  type MkdirStep,
+  type MoveStep,
+  type Plan,
+  type Reason,
+  type RemoveStep,
+} from './plan.ts';
+import { newerOf, settle, type Verdict } from './settle.ts';
+
+/**
+ * What becomes of a path, for the directory that holds it: `gone` from both sides, `kept` on both, or it `stays` where it
+ * is although the other side does not have it (unknown, ignored, one-sided, skipped).
+ */
+type Fate = 'gone' | 'kept' | 'stays';
+
+const sides: readonly Side[] = ['a', 'b'];
+
+export interface Reconciled {
+  plan: Plan;
+  /** The input as it will be once the planned renames are done: what the other steps refer to. */
+  view: ReconcileInput;
+}
+
+export function reconcile(input: ReconcileInput): Reconciled {
+  return new Reconciler(input).run();
+}
+
+class Reconciler {
+  readonly #plan: Plan = emptyPlan();
+  readonly #questions: ContentQuestions;
+  readonly #options: ReconcileOptions;
+  readonly #source: Side | undefined;
+  #input: ReconcileInput;
+  /** Directories to walk, each with those of its sub-directories that must be visited. */
+  #visit = new Map<RelPath, Set<string>>();
+  /** Directories whose own listing a step changes, by side: their mtime must be put right afterwards. */
+  readonly #touched = { a: new Set<RelPath>(), b: new Set<RelPath>() };
+
+  constructor(input: ReconcileInput) {
+    this.#input = input;
+    this.#options = input.options;
+    this.#source = sourceOf(input.options.mode);
+    this.#questions = new ContentQuestions(input);
+  }
+
+  run(): Reconciled {
+    // A rename is planned first and taken as done in base and sides; what differs beyond it is merged on top.
+    const moved = planMoves(this.#input, this.#questions);
+    this.#input = moved.input;
+    this.#plan.prepare.push(...moved.prepare);
+    this.#plan.moves.push(...moved.moves);
+    this.#plan.settledMoves.push(...moved.settled);
+    for (const step of moved.prepare) this.#touch(step.side, step.path);
+    for (const step of moved.moves) {
+      this.#touch(step.side, step.path);
+      this.#touch(step.side, step.to);
+    }
+    this.#collectVisits();
+    this.#mergeRoot();
+    this.#allowForRenames(moved.moves);
+    for (const need of this.#questions.needs) {
+      this.#plan.needs.push({ ...need, at: pathBeforeMoves(moved.moves, need.side, need.path) });
+    }
+    return { plan: this.#plan, view: this.#input };
+  }
+
+  /** A rename moves a file's ctime: what is done with it afterwards goes by the rest of what was seen. */
+  #allowForRenames(moves: readonly MoveStep[]): void {
+    const renamed = { a: new Set<RelPath>(), b: new Set<RelPath>() };
+    for (const { side, to, expect } of moves) if (expect.kind !== 'dir') renamed[side].add(to);
+    if (renamed.a.size + renamed.b.size === 0) return;
+    const { clear, content, metadata, removals } = this.#plan;
+    for (const step of [...clear, ...content, ...metadata, ...removals]) {
+      if ('expect' in step && step.expect !== undefined && renamed[step.side].has(step.path)) {
+        step.expect = { ...step.expect, ctimeNs: 0n };
+      }
+      if ('from' in step && renamed[otherSide(step.side)].has(step.from)) step.source = { ...step.source, ctimeNs: 0n };
+    }
+  }
+
+  #collectVisits(): void {
+    const { a, b } = this.#input;
+    const dirs = new Set([
+      ...a.changed.directories(),
+      ...b.changed.directories(),
+      ...this.#touched.a,
+      ...this.#touched.b,
+    ]);
+    for (const dir of dirs) {
+      this.#visit.set(dir, this.#visit.get(dir) ?? new Set());
+      let child = dir;
+      for (const parent of ancestorsOf(dir).reverse()) {
+        const children = this.#visit.get(parent) ?? new Set();
+        const known = children.has(baseName(child));
+        this.#visit.set(parent, children.add(baseName(child)));
+        if (known) break;
+        child = parent;
+      }
+    }
+  }
+
+  #mergeRoot(): void {
+    const { a, b, base } = this.#input;
+    const quad: Quad = {
+      path: '',
+      base: { a: base.a.root, b: base.b.root },
+      now: { a: a.changed.root ?? base.a.root, b: b.changed.root ?? base.b.root },
+    };
+    if (this.#visit.size > 0) this.#visitDirectory('', { a: true, b: true });
+    this.#mergeDirectoryItself(quad);
+  }
+
+  /**
+   * Decides every path of a directory that may differ.
+   *
+   * @param present on which sides it is a directory now; where it is not, its children count as absent
+   */
+  #visitDirectory(dir: RelPath, present: { a: boolean; b: boolean }): Fate {
+    const now = {
+      a: present.a ? listingNow(this.#input, 'a', dir) : Listing.empty,
+      b: present.b ? listingNow(this.#input, 'b', dir) : Listing.empty,
+    };
+    if (now.a === undefined || now.b === undefined) {
+      // Unreadable: nothing may be concluded about anything below, on either side.
+      return 'stays';
+    }
+    const base = {
+      a: this.#input.base.a.listing(dir) ?? Listing.empty,
+      b: this.#input.base.b.listing(dir) ?? Listing.empty,
+    };
+    const visits = this.#visit.get(dir);
+    const asRecorded = now.a === base.a && now.b === base.b;
+    const names = asRecorded ? [...(visits ?? [])].sort() : unionOfNames(now.a, now.b, base.a, base.b);
+    const clashing = clashingNames(names, this.#input);
+    let fate: Fate = 'gone';
+    for (const name of names) {
+      const index = { a: now.a.indexOf(name), b: now.b.indexOf(name) };
+      const recorded = { a: base.a.indexOf(name), b: base.b.indexOf(name) };
+      const path = joinPath(dir, name);
+      if (
+        !(visits?.has(name) ?? false) &&
+        !this.#options.checksum &&
+        isSettled(now.a, index.a, base.a, recorded.a) &&
+        isSettled(now.b, index.b, base.b, recorded.b)
+      ) {
+        fate = combine(fate, index.a >= 0 && index.b >= 0 ? 'kept' : index.a < 0 && index.b < 0 ? 'gone' : 'stays');
+        continue;
+      }
+      if (!this.#inScope(path)) {
+        fate = combine(fate, 'stays');
+        continue;
+      }
+      const quad: Quad = {
+        path,
+        base: { a: entryAt(base.a, recorded.a), b: entryAt(base.b, recorded.b) },
+        now: { a: entryAt(now.a, index.a), b: entryAt(now.b, index.b) },
+      };
+      if (clashing.has(name) && (quad.now.a === undefined || quad.now.b === undefined)) {
+        const side = quad.now.a === undefined ? 'b' : 'a';
+        this.#plan.skips.push({ path, side, why: 'name-clash', detail: `clashes with "${clashing.get(name) ?? ''}"` });
+        fate = combine(fate, 'stays');
+        continue;
+      }
+      fate = combine(fate, this.#decide(quad));
+    }
+    return fate;
+  }
+
+  #inScope(path: RelPath): boolean {
+    const { scope } = this.#options;
+    return scope.length === 0 || scope.some((limit) => isWithin(path, limit) || isWithin(limit, path));
+  }
+
+  #decide(quad: Quad): Fate {
+    const { a, b } = quad.now;
+    for (const side of sides) {
+      const entry = quad.now[side];
+      if (entry !== undefined && isUnknown(entry.kind)) return this.#leaveUnknown(quad, side, entry);
+    }
+    if (a === undefined && b === undefined) {
+      this.#agree(quad, undefined, undefined);
+      return 'gone';
+    }
+    if (a?.kind === 'dir' && b?.kind === 'dir') return this.#mergeDirectories(quad);
+    if (a?.kind === 'dir' && b === undefined) return this.#oneDirectory(quad, 'a', a);
+    if (b?.kind === 'dir' && a === undefined) return this.#oneDirectory(quad, 'b', b);
+    if (a?.kind === 'dir' || b?.kind === 'dir') return this.#directoryAgainstOther(quad);
+    return this.#source === undefined ? this.#mergeLeaves(quad) : this.#imposeLeaf(quad, this.#source);
+  }
+
+  /** DESIGN §5, first rule: nothing is done here, and nothing is inferred. */
+  #leaveUnknown(quad: Quad, side: Side, entry: Entry): Fate {
+    if (entry.kind === 'ignored') {
+      // It left the scope: forgotten, so that it is met for the first time should it come back.
+      if (quad.base.a !== undefined || quad.base.b !== undefined) this.#agree(quad, undefined, undefined);
+    } else {
+      const why = entry.kind === 'special' ? 'special' : 'unreadable';
+      this.#plan.skips.push({ path: quad.path, side, why });
+    }
+    return 'stays';
+  }
+
+  // --- files and symlinks ------------------------------------------------------------------------------------------
+
+  /** Both directions: neither side is a directory, at least one is there. */
+  #mergeLeaves(quad: Quad): Fate {
+    const { a, b } = quad.now;
+    if (a === undefined || b === undefined) return this.#oneLeaf(quad, a === undefined ? 'b' : 'a');
+
+    const changed = { a: this.#questions.sinceBase(quad, 'a'), b: this.#questions.sinceBase(quad, 'b') };
+    const stuck = this.#stuck(quad, changed.a, changed.b);
+    if (stuck !== undefined) return stuck;
+    if (changed.a === 'same' && changed.b === 'same') return this.#onlyMetadata(quad);
+    if (changed.b === 'same') return this.#propagate(quad, 'a', 'edited', quad.base.a === undefined);
+    if (changed.a === 'same') return this.#propagate(quad, 'b', 'edited', quad.base.b === undefined);
+
+    const equal = this.#questions.acrossSides(quad);
+    const stillStuck = this.#stuck(quad, equal);
+    if (stillStuck !== undefined) return stillStuck;
+    // Both sides equal: agreed, whatever the baseline says.
+    if (equal === 'same') return this.#onlyMetadata(quad);
+    // An edit here and a chmod there: both survive.
+    const chmod = { a: this.#questions.onlyModeChanged(quad, 'a'), b: this.#questions.onlyModeChanged(quad, 'b') };
+    if (chmod.a !== chmod.b) {
+      const side = chmod.a ? 'a' : 'b';
+      // What cannot be read (and may have been made so by just that chmod) is not replaced.
+      const digest = this.#questions.digest(side, quad.path, side === 'a' ? a : b);
+      const unread = digest instanceof Uint8Array ? undefined : this.#stuck(quad, digest);
+      return unread ?? this.#propagate(quad, otherSide(side), 'edited', true);
+    }
+    const what = a.kind === b.kind ? 'content' : 'kind';
+    return this.#conflict(
+      quad,
+      what,
+      settle(this.#options, a.mtimeNs, b.mtimeNs),
+      newerOf(this.#options, a.mtimeNs, b.mtimeNs) ?? 'a',
+    );
+  }
+
+  /** Two-way: a file or symlink that only `side` has. */
+  #oneLeaf(quad: Quad, side: Side): Fate {
+    const other = otherSide(side);
+    const deletedThere = quad.base[other] !== undefined;
+    if (!deletedThere && quad.base[side] === undefined) return this.#propagate(quad, side, 'created', false);
+    const changed = this.#questions.sinceBase(quad, side);
+    const stuck = this.#stuck(quad, changed);
+    if (stuck !== undefined) return stuck;
+    const edited = changed === 'different' || metadataDiffers(quad.base[side], quad.now[side]);
+    if (!deletedThere) {
+      // Agreed to exist here alone: that stays so until it is edited.
+      return edited ? this.#propagate(quad, side, 'edited', false) : this.#keepOneSided(quad, side);
+    }
+    if (edited && this.#options.deletes === 'lose') return this.#propagate(quad, side, 'edited', false);
+    return this.#carryDeletion(quad, side, edited ? 'conflict' : 'deleted');
+  }
+
+  /** The other side deleted what `side` has. */
+  #carryDeletion(quad: Quad, side: Side, reason: Reason): Fate {
+    if (this.#options.mode === 'additive') return this.#propagate(quad, side, 'created', false);
+    if (this.#options.skipDeletion.includes(side)) return this.#keepOneSided(quad, side);
+    return this.#propagate(quad, otherSide(side), reason, true);
+  }
+
+  #keepOneSided(quad: Quad, side: Side): Fate {
+    const one: Quad['now'] = { a: undefined, b: undefined, [side]: quad.now[side] };
+    if (isRecorded(quad, one)) return 'stays';
+    const entry = quad.now[side];
+    // A racy record says nothing without a digest, and there is no other side to compare with the next time.
+    if (entry?.kind === 'file' && isRacy(entry)) this.#questions.digest(side, quad.path, entry);
+    this.#agree(quad, one.a, one.b);
+    return 'stays';
+  }
+
+  /** One-way modes: the source's state is what the other side should have. Neither is a directory. */
+  #imposeLeaf(quad: Quad, source: Side): Fate {
+    const target = otherSide(source);
+    const [have, want] = [quad.now[target], quad.now[source]];
+    if (have === undefined) return this.#propagate(quad, source, 'created', false);
+    if (want === undefined) return this.#extraOnTarget(quad, target);
+
+    const changed = this.#questions.sinceBase(quad, target);
+    const equal = this.#questions.acrossSides(quad);
+    const stuck = this.#stuck(quad, equal) ?? (equal === 'different' ? this.#stuck(quad, changed) : undefined);
+    if (stuck !== undefined) return stuck;
+    if (equal === 'same') return this.#onlyMetadata(quad);
+    // What is on record for the far side alone may be its own doing: the two were never agreed on.
+    const agreed = quad.base[source] !== undefined;
+    if (agreed && changed === 'same') return this.#propagate(quad, source, 'edited', false);
+    if (agreed && this.#questions.onlyModeChanged(quad, target)) return this.#propagate(quad, source, 'edited', true);
+    return this.#targetDiffersByItsOwn(quad, source, have.kind === want.kind ? 'content' : 'kind', want, have);
+  }
+
+  /** The far side has what the source does not. */
+  #extraOnTarget(quad: Quad, target: Side): Fate {
+    if (!isMirror(this.#options.mode) || this.#options.skipDeletion.includes(target)) {
+      if (quad.base.a !== undefined || quad.base.b !== undefined) this.#keepOneSided(quad, target);
+      return 'stays';
+    }
+    const known = quad.base[otherSide(target)] !== undefined;
+    return this.#propagate(quad, otherSide(target), known ? 'deleted' : 'mirrored', true);
+  }
+
+  /** One-way, and the far side was changed over there (or the two meet for the first time): DESIGN §5, modes. */
+  #targetDiffersByItsOwn(quad: Quad, source: Side, what: Conflict['what'], want: Entry, have: Entry): Fate {
+    if (isMirror(this.#options.mode) || this.#options.force) return this.#propagate(quad, source, 'mirrored', true);
+    const times = source === 'a' ? ([want, have] as const) : ([have, want] as const);
+    const verdict = settle(this.#options, times[0].mtimeNs, times[1].mtimeNs);
+    if (verdict === otherSide(source)) {
+      const detail = this.#options.onConflict === 'newer' ? 'the far side is newer' : 'left to the far side';
+      this.#plan.skips.push({ path: quad.path, side: verdict, why: 'newer-far-side', detail });
+      return 'stays';
+    }
+    // `both` in a one-way mode keeps the far side's version over there, beside the source's.
+    return this.#conflict(quad, what, verdict, source);
+  }
+
+  // --- conflicts ---------------------------------------------------------------------------------------------------
+
+  #conflict(quad: Quad, what: Conflict['what'], verdict: Verdict, preferred: Side): Fate {
+    const { path } = quad;
+    if (verdict === 'open') {
+      const detail = this.#options.onConflict === 'manual' ? 'left for you to settle' : 'neither is newer';
+      this.#plan.conflicts.push({ path, what, winner: 'open', detail });
+      return 'stays';
+    }
+    if (verdict === 'both') {
+      this.#keepBoth(quad, preferred, what);
+      return 'kept';
+    }
+    this.#plan.conflicts.push({ path, what, winner: verdict });
+    return this.#propagate(quad, verdict, 'conflict', true);
+  }
+
+  /** The loser is renamed aside on its own side, and both versions go to both sides (one-way: the target keeps both). */
+  #keepBoth(quad: Quad, preferred: Side, what: Conflict['what']): void {
+    // A directory always keeps the name: only files and links are cheap to rename aside and copy.
+    const winner = quad.now.a?.kind === 'dir' ? 'a' : quad.now.b?.kind === 'dir' ? 'b' : preferred;
+    const loser = otherSide(winner);
+    const [won, lost] = [quad.now[winner], quad.now[loser]];
+    if (won === undefined || lost === undefined) return;
+    const dir = parentPath(quad.path);
+    const aside = conflictPath(quad.path, loser, this.#options.conflictStamp, (name) =>
+      sides.some((side) => (listingNow(this.#input, side, dir) ?? Listing.empty).indexOf(name) >= 0),
+    );
+    this.#plan.conflicts.push({ path: quad.path, what, winner: 'both', detail: `also kept as ${baseName(aside)}` });
+    this.#touch(loser, quad.path);
+    this.#plan.moves.push({ op: 'move', side: loser, path: quad.path, to: aside, expect: lost, reason: 'conflict' });
+    const emptied: Quad = { ...quad, now: { ...quad.now, [loser]: undefined } };
+    this.#propagate(emptied, winner, 'conflict', false);
+    if (this.#source !== undefined) return;
+    // The rename changes the ctime, so the reader goes by the rest.
+    const renamed: Entry = { ...lost, ctimeNs: 0n };
+    const copy: Quad = {
+      path: aside,
+      base: { a: undefined, b: undefined },
+      now: { a: loser === 'a' ? renamed : undefined, b: loser === 'b' ? renamed : undefined },
+    };
+    this.#propagate(copy, loser, 'conflict', false);
+  }
+
+  // --- directories -------------------------------------------------------------------------------------------------
+
+  #mergeDirectories(quad: Quad): Fate {
+    if (this.#visit.has(quad.path) || quad.base.a?.kind !== 'dir' || quad.base.b?.kind !== 'dir') {
+      if (this.#options.isAtomic(quad.path) && this.#atomicConflict(quad)) return 'kept';
+      this.#visitDirectory(quad.path, { a: true, b: true });
+    }
+    // Nothing is done about what cannot be read: the bits that lock it are not carried over either.
+    if (sides.some((side) => this.#input[side].unreadable.has(quad.path))) return 'kept';
+    this.#mergeDirectoryItself(quad);
+    return 'kept';
+  }
+
+  /** Permission bits and mtime of a directory that both sides have. */
+  #mergeDirectoryItself(quad: Quad): void {
+    const { a, b } = quad.now;
+    if (a === undefined || b === undefined) return;
+    const merged = mergeMetadata(quad, this.#input, this.#source);
+    this.#plan.metadata.push(...merged.steps);
+    if (merged.conflict !== undefined) this.#plan.conflicts.push(merged.conflict);
+    const isOpen = merged.conflict?.winner === 'open';
+    const times = this.#directoryTimes(quad, a, b);
+    for (const side of sides) {
+      const time = times[side];
+      // While the bits are in dispute the directory is left alone; only our own traces in it are covered.
+      if (time === undefined || (isOpen && !this.#touched[side].has(quad.path))) continue;
+      const restores = this.#touched[side].has(quad.path) || this.#input[side].fresh;
+      this.#plan.directoryTimes.push({ side, path: quad.path, mtimeUs: time, restores });
+    }
+    const recorded = merged.steps.length > 0 || times.a !== undefined || times.b !== undefined;
+    if (!isOpen && (recorded || !isRecorded(quad, quad.now))) this.#agree(quad, a, b);
+  }
+
+  /**
+   * A directory's mtime is nobody's content: it follows whichever side changed it, the later one where both did, and is
+   * put back where only our own steps disturbed it.
+   *
+   * @returns the time to set on each side, or undefined where it is right already
+   */
+  #directoryTimes(quad: Quad, a: Entry, b: Entry): { a: bigint | undefined; b: bigint | undefined } {
+    const touched = { a: this.#touched.a.has(quad.path), b: this.#touched.b.has(quad.path) };
+    const time = { a: mtimeUs(a), b: mtimeUs(b) };
+    const want = this.#wantedTimes(quad, time, touched);
+    return {
+      a: want.a !== undefined && (touched.a || want.a !== time.a) ? want.a : undefined,
+      b: want.b !== undefined && (touched.b || want.b !== time.b) ? want.b : undefined,
+    };
+  }
+
+  #wantedTimes(
+    quad: Quad,
+    time: { a: bigint; b: bigint },
+    touched: { a: boolean; b: boolean },
+  ): { a: bigint | undefined; b: bigint | undefined } {
+    if (this.#source !== undefined) {
+      const wanted = time[this.#source];
+      return this.#source === 'a' ? { a: undefined, b: wanted } : { a: wanted, b: undefined };
+    }
+    if (this.#input.a.fresh && quad.path === '') return { a: time.b, b: time.b };
+    if (this.#input.b.fresh && quad.path === '') return { a: time.a, b: time.a };
+    const later = time.a > time.b ? time.a : time.b;
+    const { base } = quad;
+    if (base.a === undefined || base.b === undefined) {
+      return touched.a || touched.b ? { a: later, b: later } : { a: undefined, b: undefined };
+    }
+    const changed = { a: mtimeUs(base.a) !== time.a, b: mtimeUs(base.b) !== time.b };
+    if (changed.a && changed.b) return { a: later, b: later };
+    if (changed.a) return { a: time.a, b: time.a };
+    return changed.b ? { a: time.b, b: time.b } : time;
+  }
+
+  /** A directory that only `side` has. */
+  #oneDirectory(quad: Quad, side: Side, entry: Entry): Fate {
+    const other = otherSide(side);
+    if (this.#source === other) return this.#extraDirectory(quad, side);
+    const recordedHere = quad.base[side]?.kind === 'dir';
+    const deletedThere = quad.base[other] !== undefined;
+    if (this.#source === side || !recordedHere) return this.#propagate(quad, side, 'created', false);
+    if (deletedThere && this.#options.mode === 'additive') return this.#propagate(quad, side, 'created', false);
+    return this.#deletedDirectory(quad, side, entry);
+  }
+
+  /** One-way: the far side has a directory that the source does not. */
+  #extraDirectory(quad: Quad, target: Side): Fate {
+    if (!isMirror(this.#options.mode) || this.#options.skipDeletion.includes(target)) {
+      if (quad.base.a !== undefined || quad.base.b !== undefined) this.#keepOneSided(quad, target);
+      return 'stays';
+    }
+    const entry = quad.now[target];
+    return entry === undefined ? 'gone' : this.#deletedDirectory(quad, target, entry);
+  }
+
+  /**
+   * Deleted on the other side (or never there, in a mirror): what is unchanged in it goes, what is new or edited inside
+   * stays and takes the directory back with it, what is unknown or ignored keeps the directory where it is.
+   */
+  #deletedDirectory(quad: Quad, side: Side, entry: Entry): Fate {
+    const other = otherSide(side);
+    const { path } = quad;
+    if (this.#input[side].unreadable.has(path)) {
+      this.#plan.skips.push({ path, side, why: 'unreadable', detail: 'cannot be listed, so it is not deleted' });
+      return 'stays';
+    }
+    const placeholder = this.#plan.content.length;
+    const inside = this.#visitEverything(path, side);
+    // What is new in it is carried over even where deletions are not.
+    const fate = inside === 'gone' && this.#options.skipDeletion.includes(side) ? 'stays' : inside;
+    const mode = quad.base[side];
+    const edited = mode?.kind === 'dir' && syncedMode(mode) !== syncedMode(entry) && this.#source === undefined;
+    if (fate === 'kept' || (edited && fate === 'gone' && this.#options.deletes === 'lose')) {
+      const made: MkdirStep = { op: 'mkdir', side: other, path, source: entry, reason: 'edited' };
+      this.#plan.content.splice(placeholder, 0, made);
+      this.#touch(other, path);
+      this.#restoreTime(other, path, entry);
+      if (this.#touched[side].has(path)) this.#restoreTime(side, path, entry);
+      this.#agree(quad, entry, entry);
+      return 'kept';
+    }
+    if (fate === 'stays') {
+      if (quad.base[other] !== undefined || this.#source !== undefined) {
+        const detail = 'deleted on the other side, kept for what Lockstep does not touch in it';
+        if (!this.#options.skipDeletion.includes(side)) {
+          this.#plan.skips.push({ path, side, why: 'kept-ignored', detail });
+        }
+      }
+      if (this.#touched[side].has(path)) this.#restoreTime(side, path, entry);
+      this.#keepOneSided(quad, side);
+      return 'stays';
+    }
+    const known = quad.base[other] !== undefined || this.#source === undefined;
+    this.#removeStep(side, path, entry, known ? 'deleted' : 'mirrored', this.#plan.removals);
+    this.#agree(quad, undefined, undefined);
+    return 'gone';
+  }
+
+  #restoreTime(side: Side, path: RelPath, entry: Entry): void {
+    this.#plan.directoryTimes.push({ side, path, mtimeUs: mtimeUs(entry), restores: true });
+  }
+
+  /** Visits a directory that only `side` has, whether or not anything in it changed. */
+  #visitEverything(path: RelPath, side: Side): Fate {
+    const children = this.#visit.get(path) ?? new Set<string>();
+    for (const listing of [listingNow(this.#input, side, path), this.#input.base[side].listing(path)]) {
+      for (const name of listing?.names ?? []) children.add(name);
+    }
+    for (const name of this.#input.base[otherSide(side)].listing(path)?.names ?? []) children.add(name);
+    this.#visit.set(path, children);
+    const fate = this.#visitDirectory(path, { a: side === 'a', b: side === 'b' });
+    return this.#input[side].ignoredIn.has(path) && fate === 'gone' ? 'stays' : fate;
+  }
+
+  /** One side has a directory where the other has a file or symlink. */
+  #directoryAgainstOther(quad: Quad): Fate {
+    const dirSide: Side = quad.now.a?.kind === 'dir' ? 'a' : 'b';
+    const leafSide = otherSide(dirSide);
+    const [dir, leaf] = [quad.now[dirSide], quad.now[leafSide]];
+    if (dir === undefined || leaf === undefined) return 'gone';
+    const leafChanged = this.#questions.sinceBase(quad, leafSide);
+    const stuck = this.#stuck(quad, leafChanged);
+    if (stuck !== undefined) return stuck;
+    const newest = this.#newestChange(dirSide, quad.path);
+    const dirChanged = quad.base[dirSide]?.kind !== 'dir' || newest !== undefined;
+
+    if (this.#source === undefined) {
+      if (!dirChanged && leafChanged === 'same') return 'stays';
+      if (!dirChanged) return this.#propagate(quad, leafSide, 'type-changed', true);
+      if (leafChanged === 'same') return this.#propagate(quad, dirSide, 'type-changed', true);
+    } else {
+      const target = otherSide(this.#source);
+      const targetChanged = target === dirSide ? dirChanged : leafChanged === 'different';
+      const wins = isMirror(this.#options.mode) || this.#options.force;
+      if (!wins && target === dirSide) {
+        const detail = 'a directory is in the way; --force or --delete replaces it';
+        this.#plan.skips.push({ path: quad.path, side: target, why: 'would-delete', detail });
+        return 'stays';
+      }
+      if (wins || !targetChanged) return this.#propagate(quad, this.#source, 'type-changed', true);
+    }
+    const time = { [dirSide]: newest ?? dir.mtimeNs, [leafSide]: leaf.mtimeNs } as Record<Side, bigint>;
+    const verdict = settle(this.#options, time.a, time.b);
+    if (this.#source !== undefined && verdict === otherSide(this.#source)) {
+      this.#plan.skips.push({ path: quad.path, side: verdict, why: 'newer-far-side' });
+      return 'stays';
+    }
+    return this.#conflict(quad, 'kind', verdict, dirSide);
+  }
+
+  /** mtime of the newest thing below a directory that is not as recorded (`except` apart); undefined when all of it is. */
+  #newestChange(side: Side, dir: RelPath, except?: RelPath): bigint | undefined {
+    const state = this.#input[side];
+    let newest: bigint | undefined;
+    const note = (time: bigint): void => {
+      if (newest === undefined || time > newest) newest = time;
+    };
+    for (const path of subtreeNow(this.#input, side, dir)) {
+      if (state.unreadable.has(path)) note(0n);
+      const changed = state.changed.listing(path);
+      if (changed === undefined) continue;
+      const base = this.#input.base[side].listing(path) ?? Listing.empty;
+      for (const [name, entry] of changed.entries()) {
+        const recorded = base.get(name);
+        if (entry.kind === 'ignored' || joinPath(path, name) === except) continue;
+        if (recorded === undefined || !sameFingerprint(recorded, entry)) note(entry.mtimeNs);
+      }
+      if (base.names.some((name) => changed.indexOf(name) < 0)) note(0n);
+    }
+    return newest;
+  }
+
+  /**
+   * A directory taken as one thing that both sides changed: one conflict, one winner, never a mixture.
+   *
+   * @returns false when at most one side changed it, so that ordinary merging cannot mix
+   */
+  #atomicConflict(quad: Quad): boolean {
+    const newest = { a: this.#newestChange('a', quad.path), b: this.#newestChange('b', quad.path) };
+    if (newest.a === undefined || newest.b === undefined) return false;
+    const before = this.#questions.needs.length;
+    if (!this.#subtreesDiffer(quad.path)) return this.#questions.needs.length > before;
+    const wins = isMirror(this.#options.mode) || this.#options.force ? this.#source : undefined;
+    let verdict = wins ?? this.#beyondIndex(quad.path) ?? settle(this.#options, newest.a, newest.b);
+    // There is no way to keep two directories under one name and call it settled.
+    if (verdict === 'both') verdict = settle(this.#options, newest.a, newest.b, 'newer');
+    if (this.#source !== undefined && wins === undefined) {
+      const target = otherSide(this.#source);
+      const why = verdict === target ? 'newer-far-side' : 'would-delete';
+      if (verdict === target || (verdict === this.#source && this.#hasMore(target, quad.path))) {
+        this.#plan.skips.push({
+          path: quad.path,
+          side: target,
+          why,
+          detail: 'it was changed there too, and is one thing',
+        });
+        return true;
+      }
+    }
+    this.#plan.conflicts.push({ path: quad.path, what: 'directory', winner: verdict });
+    if (verdict !== 'a' && verdict !== 'b') return true;
+    const loser = otherSide(verdict);
+    const won = quad.now[verdict];
+    const lost = quad.now[loser];
+    if (won === undefined || lost === undefined || !this.#clearSubtree(loser, quad.path, lost, 'conflict')) return true;
+    this.#plan.content.push({ op: 'tree', side: loser, path: quad.path, source: won, reason: 'conflict' });
+    this.#touch(loser, quad.path);
+    this.#agree(quad, quad.now.a, quad.now.b);
+    return true;
+  }
+
+  /**
+   * A mere `git status` writes the index anew when it finds times that it does not know, as it does after a sync. That must
+   * not win over a commit: of two repositories of which one differs in nothing but its index, the other is the changed one.
+   */
+  #beyondIndex(dir: RelPath): Side | undefined {
+    if (baseName(dir) !== '.git') return undefined;
+    const index = joinPath(dir, 'index');
+    const changed = sides.filter((side) => this.#newestChange(side, dir, index) !== undefined);
+    return changed.length === 1 ? changed[0] : undefined;
+  }
+
+  /** Does a directory on a side hold anything that the other side does not have? Replacing it would delete that. */
+  #hasMore(side: Side, dir: RelPath): boolean {
+    const [mine, theirs] = [listingNow(this.#input, side, dir), listingNow(this.#input, otherSide(side), dir)];
+    if (mine === undefined || theirs === undefined) return true;
+    return mine.names.some((name, index) => {
+      const there = theirs.indexOf(name);
+      if (there < 0 || mine.kind(index) !== theirs.kind(there)) return true;
+      return mine.kind(index) === 'dir' && this.#hasMore(side, joinPath(dir, name));
+    });
+  }
+
+  #subtreesDiffer(dir: RelPath): boolean {
+    const [a, b] = [listingNow(this.#input, 'a', dir), listingNow(this.#input, 'b', dir)];
+    if (a === undefined || b === undefined) return true;
+    return unionOfNames(a, b, Listing.empty, Listing.empty).some((name) => {
+      const path = joinPath(dir, name);
+      const now = { a: a.get(name), b: b.get(name) };
+      if (now.a?.kind === 'ignored' || now.b?.kind === 'ignored') return false;
+      if (now.a?.kind !== now.b?.kind) return true;
+      if (now.a?.kind === 'dir') return this.#subtreesDiffer(path);
+      const base = { a: this.#input.base.a.get(path), b: this.#input.base.b.get(path) };
+      return this.#questions.acrossSides({ path, base, now }) === 'different';
+    });
+  }
+
+  // --- making the other side like the winner -----------------------------------------------------------------------
+
+  /**
+   * Makes the other side of `winner` have what `winner` has: a file, a link, a directory, or nothing.
+   *
+   * @param keep the version that goes away exists nowhere else, so it belongs in history
+   */
+  #propagate(quad: Quad, winner: Side, reason: Reason, keep: boolean): Fate {
+    const side = otherSide(winner);
+    const { path } = quad;
+    const [want, have] = [quad.now[winner], quad.now[side]];
+    const keepIt = this.#options.backup === 'all' || (keep && this.#options.backup !== 'off');
+
+    if (want === undefined) {
+      if (have !== undefined) this.#removeStep(side, path, have, reason, this.#plan.removals);
+      this.#agree(quad, undefined, undefined);
+      return 'gone';
+    }
+    // A new directory that cannot be read: reported by the scan, and nothing is made (or makes room) for it.
+    if (want.kind === 'dir' && this.#input[winner].unreadable.has(path)) return 'stays';
+    if (have?.kind === 'dir' && want.kind !== 'dir' && !this.#clearSubtree(side, path, have, reason)) return 'stays';
+    this.#touch(side, path);
+    if (want.kind === 'dir') {
+      if (have !== undefined) this.#removeStep(side, path, have, reason, this.#plan.clear);
+      this.#plan.content.push({ op: 'tree', side, path, source: want, reason });
+    } else {
+      const expect = have?.kind === 'dir' ? undefined : have;
+      const common = { side, path, from: path, source: want, expect, keep: keepIt, reason } as const;
+      if (want.kind === 'symlink') this.#plan.content.push({ op: 'link', ...common });
+      else {
+        const merged = mergeMetadata(quad, this.#input, this.#source, winner);
+        if (merged.conflict !== undefined) this.#plan.conflicts.push(merged.conflict);
+        this.#plan.metadata.push(...merged.steps.filter((step) => step.side === winner));
+        this.#plan.content.push({ op: 'put', ...common, mode: merged.mode });
+        // The bits are still in dispute, so nothing is agreed: the next run finds the contents equal and asks again.
+        if (merged.conflict?.winner === 'open') return 'kept';
+      }
+    }
+    this.#agree(quad, quad.now.a ?? want, quad.now.b ?? want);
+    return 'kept';
+  }
+
+  /** Same content on both sides: what is left to merge is permission bits and mtime. */
+  #onlyMetadata(quad: Quad): Fate {
+    const merged = mergeMetadata(quad, this.#input, this.#source);
+    this.#plan.metadata.push(...merged.steps);
+    if (merged.conflict !== undefined) this.#plan.conflicts.push(merged.conflict);
+    // With --checksum every file comes by here; what is recorded so already is not recorded again.
+    const recorded =
+      merged.steps.length === 0 && isRecorded(quad, quad.now) && !sides.some((side) => isRacyNow(quad, side));
+    if (merged.conflict?.winner !== 'open' && !recorded) this.#agree(quad, quad.now.a, quad.now.b);
+    return 'kept';
+  }
+
+  /** Removes a whole directory to make room; refuses (and says so) when something in it may not be removed. */
+  #clearSubtree(side: Side, dir: RelPath, entry: Entry, reason: Reason): boolean {
+    const steps: RemoveStep[] = [];
+    const blocker = this.#collectRemovals(side, dir, reason, steps);
+    if (blocker !== undefined) {
+      const detail = `cannot make room: ${blocker} would have to go`;
+      this.#plan.skips.push({ path: dir, side, why: 'kept-ignored', detail });
+      return false;
+    }
+    this.#plan.clear.push(...steps);
+    this.#removeStep(side, dir, entry, reason, this.#plan.clear);
+    return true;
+  }
+
+  /** @returns the first path that may not be removed, or undefined when all of it may */
+  #collectRemovals(side: Side, dir: RelPath, reason: Reason, steps: RemoveStep[]): RelPath | undefined {
+    const listing = listingNow(this.#input, side, dir);
+    if (listing === undefined || this.#input[side].ignoredIn.has(dir)) return dir;
+    for (const [name, entry] of listing.entries()) {
+      const path = joinPath(dir, name);
+      if (isUnknown(entry.kind)) return path;
+      if (entry.kind === 'dir') {
+        const blocker = this.#collectRemovals(side, path, reason, steps);
+        if (blocker !== undefined) return blocker;
+      }
+      this.#removeStep(side, path, entry, reason, steps);
+    }
+    return undefined;
+  }
+
+  #removeStep(side: Side, path: RelPath, expect: Entry, reason: Reason, into: RemoveStep[]): void {
+    into.push({ op: 'remove', side, path, expect, keep: this.#options.backup !== 'off', reason });
+    this.#touch(side, path);
+  }
+
+  /** Notes that a step changes the listing of a path's parent on a side. */
+  #touch(side: Side, path: RelPath): void {
+    this.#touched[side].add(parentPath(path));
+  }
+
+  #agree(quad: Quad, a: Entry | undefined, b: Entry | undefined): void {
+    this.#plan.agreements.push({ path: quad.path, a, b });
+  }
+
+  /** A path that cannot be decided in this pass: waiting for a digest, or unreadable. */
+  #stuck(quad: Quad, ...answers: Answer[]): Fate | undefined {
+    if (answers.includes('unreadable')) {
+      const side = typeof this.#input.a.digests.get(quad.path) === 'string' ? 'a' : 'b';
+      this.#plan.skips.push({ path: quad.path, side, why: 'unreadable' });
+      return 'stays';
+    }
+    return answers.includes('unknown') ? 'stays' : undefined;
+  }
+}
+
+function entryAt(listing: Listing, index: number): Entry | undefined {
+  return index < 0 ? undefined : listing.entry(index);
+}
+
+/** As recorded to the byte, and the record can be trusted: nothing to decide here. */
+function isSettled(now: Listing, index: number, base: Listing, recorded: number): boolean {
+  if (index < 0 || recorded < 0) return index < 0 && recorded < 0;
+  return now.sameRecord(index, base, recorded) && (base.entry(recorded).flags & flags.racy) === 0;
+}
+
+function combine(a: Fate, b: Fate): Fate {
+  if (a === 'kept' || b === 'kept') return 'kept';
+  return a === 'stays' || b === 'stays' ? 'stays' : 'gone';
+}
+
+function metadataDiffers(base: Entry | undefined, now: Entry | undefined): boolean {
+  if (base === undefined || now === undefined) return true;
+  if (now.kind === 'symlink') return false;
+  return syncedMode(base) !== syncedMode(now) || mtimeUs(base) !== mtimeUs(now);
+}
+
+/** What would be recorded is on record already. */
+function isRecorded(quad: Quad, entries: Quad['now']): boolean {
+  return sides.every((side) => {
+    const [base, entry] = [quad.base[side], entries[side]];
+    if (base === undefined || entry === undefined) return base === entry;
+    return sameFingerprint(base, entry) && base.flags === entry.flags;
+  });
+}
+
+/** A record of it would be racy: the digest, known by now, is worth recording with it. */
+function isRacyNow(quad: Quad, side: Side): boolean {
+  const now = quad.now[side];
+  return now !== undefined && isRacy(now);
+}
+
+function unionOfNames(...listings: readonly Listing[]): string[] {
+  const filled = listings.filter((listing) => listing.size > 0);
+  if (filled.length <= 1) return [...(filled[0]?.names ?? [])];
+  const union = new Set<string>();
+  for (const listing of filled) for (const name of listing.names) union.add(name);
+  return [...union].sort();
+}
+
+/** A directory and all below it, as they are on a side now. */
+export function* subtreeNow(input: ReconcileInput, side: Side, dir: RelPath): Generator<RelPath> {
+  yield dir;
+  const listing = listingNow(input, side, dir);
+  if (listing === undefined) return;
+  for (const name of listing.directories()) yield* subtreeNow(input, side, joinPath(dir, name));
+}

@@ -1,0 +1,57 @@
+import {
+  errnoCode,
+  GuardError,
+  InterruptedError,
+  LockstepError,
+  reasonOf,
+  UsageError,
+  type ErrorCode,
+} from '../../base/errors.ts';
+import type { WireError } from './channel.ts';
+
+export function toWire(thrown: unknown): WireError {
+  const error = ofSystem(thrown) ?? thrown;
+  const known = error instanceof LockstepError ? error : undefined;
+  const fallback = error instanceof Error ? error : new Error(String(error));
+  return {
+    name: known?.name ?? fallback.name,
+    code: known?.code ?? 'io',
+    message: fallback.message,
+    hint: known?.hint,
+    path: known?.path,
+    option: known?.option,
+    // A defect of ours is worth its stack; an error for the user is not.
+    stack: known === undefined ? fallback.stack : undefined,
+  };
+}
+
+/** What the system refused is for the user to read; only what nothing is known about is a defect of ours. */
+function ofSystem(error: unknown): LockstepError | undefined {
+  if (error instanceof LockstepError || errnoCode(error) === undefined) return undefined;
+  const { path, syscall } = error as NodeJS.ErrnoException;
+  const where = [syscall, path?.replace(/^\/proc\/self\/fd\/\d+\/?/, '…/')].filter((part) => part !== undefined);
+  return new LockstepError('io', `${reasonOf(error)} (${where.join(' ')})`, { cause: error });
+}
+
+export function fromWire(wire: WireError): Error {
+  const details = {
+    ...(wire.hint === undefined ? {} : { hint: wire.hint }),
+    ...(wire.path === undefined ? {} : { path: wire.path }),
+    ...(wire.option === undefined ? {} : { option: wire.option }),
+  };
+  switch (wire.name) {
+    case 'InterruptedError':
+      return new InterruptedError();
+    case 'GuardError':
+      return new GuardError(wire.code as ErrorCode, wire.message, details);
+    case 'UsageError':
+      return new UsageError(wire.message, details);
+    case 'LockstepError':
+      return new LockstepError(wire.code as ErrorCode, wire.message, details);
+    default: {
+      const error = new Error(wire.message);
+      if (wire.stack !== undefined) error.stack = wire.stack;
+      return error;
+    }
+  }
+}

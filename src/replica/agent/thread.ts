@@ -1,0 +1,38 @@
+/** Starting an agent in a worker thread. */
+import { Worker } from 'node:worker_threads';
+import { probeRoot } from '../local/probe.ts';
+import type { Replica, RootProbe } from '../replica.ts';
+import { workerFile, workerLimits, type WorkerRole } from '../worker-file.ts';
+import type { Channel, Message } from './channel.ts';
+import { AgentClient } from './client.ts';
+
+/** Starts a thread that serves one root. Starting is not waited for: the first call is. */
+export function startAgentThread(): Replica {
+  const worker = new Worker(workerFile, {
+    workerData: { role: 'agent' } satisfies WorkerRole,
+    resourceLimits: workerLimits,
+  });
+  const channel: Channel = {
+    send: (message, transfer = []) => {
+      worker.postMessage(message, transfer);
+    },
+    onMessage: (listener: (message: Message) => void) => {
+      worker.on('message', listener);
+    },
+    onClose: (listener) => {
+      worker.on('error', (error) => listener(error.message));
+      worker.on('exit', () => listener('its thread ended'));
+    },
+    close: () => {
+      void worker.terminate();
+    },
+  };
+  return new ThreadClient(channel);
+}
+
+/** A root on this machine can be looked at from here, while the thread is still coming up. */
+class ThreadClient extends AgentClient {
+  override async probe(root: string): Promise<RootProbe> {
+    return Promise.resolve(probeRoot(root));
+  }
+}

@@ -1,0 +1,740 @@
+/**
+ * The only code that touches user files (DESIGN §6).
+ *
+ * Invariants, each stated again where it is held:
+ *  - nothing is ever half-written under its real name: content is staged whole, then named (`#name…`);
+ *  - a target is looked at just before it is touched, and left alone when it is not what the plan saw (`#verify`);
+ *  - what is created replaces nothing: `link(2)` and `rename(2)` of a new directory fail where something stands;
+ *  - what is replaced or removed is first safe under another name, and seen to be what was planned, before it is let go;
+ *  - every path succeeds or fails on its own; a failure is a value, with its path and reason.
+ */
+import fs from 'node:fs';
+import { errnoCode, unreachable } from '../../base/errors.ts';
+import { mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
+import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
+import { isSafePath, type RelPath } from '../../tree/path.ts';
+import type { Reason } from '../../reconcile/plan.ts';
+import type { ApplyBatch, ApplyStep, Failure, StepResult, UnitStep } from '../replica.ts';
+import { setTimes, type Copied } from './copy.ts';
+import { openNoFollow, pathOfHandle, type DirHandles } from './dir-handles.ts';
+import { toFs } from './fs-path.ts';
+import type { HistoryWriter } from './history/keep.ts';
+import { removeDirectoryIfOnly } from './perishable.ts';
+import { failureOf, StepError } from './failure.ts';
+import { copyFrom, makeSymlink, type StagedUnit } from './stage-unit.ts';
+import type { Staging } from './staging.ts';
+import { lstatIfPresent, matches, observe, readTarget } from './stat.ts';
+import type { Work } from './slices.ts';
+
+export interface ApplyContext {
+  handles: DirHandles;
+  staging: Staging;
+  history: HistoryWriter;
+  granularityNs: bigint;
+}
+
+type StepOf<Op extends ApplyStep['op']> = Extract<ApplyStep, { op: Op }>;
+
+/** A directory built in staging, waiting for the clock to move on before it is named. */
+interface WaitingUnit {
+  step: UnitStep;
+  staged: StagedUnit;
+  result: StepResult;
+}
+
+/** A rename that its new name does not let happen yet. */
+interface WaitingMove {
+  move: StepOf<'moves'>['moves'][number];
+  /** The name that it still holds; undefined once parked. */
+  from: RelPath | undefined;
+  /** Where its file is meanwhile; empty while it still has its old name. */
+  parked: string;
+}
+
+/** Something done, to be looked at once the clock has moved on. */
+interface Unobserved {
+  result: StepResult;
+  path: RelPath;
+  /** What we made of it; anything else found there was somebody else's doing. */
+  made: Partial<Pick<Entry, 'ino' | 'size' | 'mtimeNs' | 'target'>>;
+}
+
+/** @param staged the batch's new directories, already built in staging, by path */
+export function applyBatch(
+  context: ApplyContext,
+  batch: ApplyBatch,
+  staged: ReadonlyMap<RelPath, StagedUnit>,
+): Work<StepResult[]> {
+  return new Applier(context, batch, staged).run();
+}
+
+class Applier {
+  readonly #handles: DirHandles;
+  readonly #staging: Staging;
+  readonly #history: HistoryWriter;
+  readonly #granularityNs: bigint;
+  readonly #batch: ApplyBatch;
+  readonly #matcher: IgnoreMatcher;
+  readonly #results: StepResult[] = [];
+  readonly #waiting: WaitingUnit[] = [];
+  readonly #unobserved: Unobserved[] = [];
+  readonly #staged: ReadonlyMap<RelPath, StagedUnit>;
+  #bytes = 0;
+  /** The disk is full: no more content is tried in this batch. */
+  #full: string | undefined;
+  #lastChangeMs = 0;
+
+  constructor(context: ApplyContext, batch: ApplyBatch, staged: ReadonlyMap<RelPath, StagedUnit>) {
+    this.#staged = staged;
+    this.#handles = context.handles;
+    this.#staging = context.staging;
+    this.#history = context.history;
+    this.#granularityNs = context.granularityNs;
+    this.#batch = batch;
+    this.#matcher = new IgnoreMatcher(batch.rules);
+  }
+
+  *run(): Work<StepResult[]> {
+    for (const [index, step] of this.#batch.steps.entries()) {
+      const result: StepResult = {
+        step: index,
+        path: step.path,
+        observed: undefined,
+        failures: [],
+        bytes: 0,
+        kept: false,
+      };
+      this.#results.push(result);
+      yield* this.#one(step, result);
+      this.#nameWaiting(false);
+      yield { entries: index + 1, bytes: this.#bytes, path: step.path };
+    }
+    yield* this.#settle();
+    this.#nameWaiting(true);
+    this.#observeAll();
+    return this.#results;
+  }
+
+  *#one(step: ApplyStep, result: StepResult): Work<void> {
+    try {
+      if (!isSafePath(step.path) && !(step.path === '' && (step.op === 'directory-time' || step.op === 'meta'))) {
+        throw new StepError('failed', 'not a path that may be touched');
+      }
+      yield* this.#carryOut(step, result);
+    } catch (error) {
+      result.failures.push(this.#failure(step.path, error));
+      result.observed = undefined;
+    }
+  }
+
+  *#carryOut(step: ApplyStep, result: StepResult): Work<void> {
+    switch (step.op) {
+      case 'unit': {
+        this.#unit(step, result);
+        return;
+      }
+      case 'put':
+        return yield* this.#put(step, result);
+      case 'mkdir': {
+        this.#mkdir(step, result);
+        return;
+      }
+      case 'link': {
+        this.#link(step, result);
+        return;
+      }
+      case 'meta': {
+        this.#meta(step, result);
+        return;
+      }
+      case 'remove': {
+        this.#remove(step, result);
+        return;
+      }
+      case 'moves': {
+        this.#moves(step, result);
+        return;
+      }
+      case 'directory-time': {
+        this.#directoryTime(step, result);
+        return;
+      }
+      case 'group':
+        return yield* this.#group(step, result);
+      default:
+        return unreachable(step);
+    }
+  }
+
+  #failure(path: RelPath, error: unknown): Failure {
+    const failure = failureOf(path, error);
+    if (failure.why === 'no-space') this.#full = failure.detail;
+    return failure;
+  }
+
+  // --- new directories ---------------------------------------------------------------------------------------------
+
+  /** A directory built in staging (stage-unit.ts) gets its name when the clock allows, in `#nameWaiting`. */
+  #unit(step: UnitStep, result: StepResult): void {
+    const staged = this.#staged.get(step.path);
+    if (staged === undefined) throw new StepError('failed', 'it was not staged');
+    result.failures.push(...staged.failures);
+    result.bytes = staged.bytes;
+    if (staged.full !== undefined) this.#full = staged.full;
+    if (staged.path !== undefined) this.#waiting.push({ step, staged, result });
+  }
+
+  /**
+   * Names the staged directories whose last write lies a clock tick back (all of them once `#settle` has waited). A later
+   * edit of any file in them then has another ctime than the one recorded: no record is born racy (DESIGN §3.5).
+   */
+  #nameWaiting(all: boolean): void {
+    const grainMs = Number(this.#granularityNs) / 1e6;
+    for (let unit = this.#waiting[0]; unit !== undefined; unit = this.#waiting[0]) {
+      if (!all && Date.now() - unit.staged.lastWriteMs <= grainMs) return;
+      this.#waiting.shift();
+      try {
+        this.#nameUnit(unit);
+      } catch (error) {
+        if (unit.staged.path !== undefined) fs.rmSync(unit.staged.path, { recursive: true, force: true });
+        unit.result.failures = [this.#failure(unit.step.path, error)];
+        unit.result.observed = undefined;
+        delete unit.result.listing;
+      }
+    }
+  }
+
+  #nameUnit(unit: WaitingUnit): void {
+    const { path, source } = unit.step;
+    const target = this.#handles.locate(path);
+    // rename(2) would replace an empty directory; anything else in the way makes it fail by itself.
+    if (lstatIfPresent(target) !== undefined) throw new StepError('changed-meanwhile', 'something appeared there');
+    const mode = syncedMode(source);
+    const staged = unit.staged.path ?? '';
+    fs.chmodSync(staged, mode | 0o700);
+    setTimes(staged, mtimeUs(source));
+    fs.renameSync(staged, toFs(target));
+    // An owner may only rename a directory that he may write to: what the source denies itself is set afterwards.
+    if ((mode & 0o700) !== 0o700 && !unit.step.filledLater) this.#setMode(target, mode);
+    unit.result.listing = unit.staged.listing;
+    unit.result.observed = observe(target, this.#granularityNs);
+    this.#changed();
+  }
+
+  #mkdir(step: StepOf<'mkdir'>, result: StepResult): void {
+    const target = this.#handles.locate(step.path);
+    fs.mkdirSync(toFs(target), { mode: 0o700 });
+    // Without write and search permission it could not be filled; what the source denies itself is set at the end.
+    this.#setMode(target, syncedMode(step.source) | 0o700);
+    this.#changed();
+    result.observed = observe(target, this.#granularityNs);
+  }
+
+  // --- content -----------------------------------------------------------------------------------------------------
+
+  *#put(step: StepOf<'put'>, result: StepResult): Work<void> {
+    const staged = yield* this.#stagePut(step, result);
+    this.#commitPut(step, staged, result);
+  }
+
+  *#stagePut(step: StepOf<'put'>, result: StepResult): Work<{ path: string; copied: Copied }> {
+    this.#refuseWhenFull();
+    // Looked at before the bytes are moved, so that a stale plan costs nothing; and again just before the rename.
+    this.#verify(this.#handles.locate(step.path), step.expect);
+    const path = this.#staging.fresh('f');
+    const copied = yield* this.#copy(path, step.from, step.source, step.mode);
+    result.bytes += copied.bytes;
+    if (copied.digest !== undefined) result.digest = copied.digest;
+    return { path, copied };
+  }
+
+  #commitPut(step: StepOf<'put'>, staged: { path: string; copied: Copied }, result: StepResult): void {
+    try {
+      const target = this.#handles.locate(step.path);
+      if (step.expect === undefined) this.#nameNew(staged.path, target);
+      else this.#nameOver(staged.path, target, step.path, step.expect, step, result);
+    } catch (error) {
+      fs.rmSync(staged.path, { force: true });
+      throw error;
+    }
+    const { ino, bytes, mtimeNs } = staged.copied;
+    this.#done(result, step.path, { ino, size: bytes, mtimeNs });
+  }
+
+  #link(step: StepOf<'link'>, result: StepResult): void {
+    const target = this.#handles.locate(step.path);
+    this.#verify(target, step.expect);
+    const staged = this.#staging.fresh('l');
+    const made = makeSymlink(staged, step.source);
+    try {
+      if (step.expect === undefined) this.#nameNew(staged, target);
+      else this.#nameOver(staged, target, step.path, step.expect, step, result);
+    } catch (error) {
+      fs.rmSync(staged, { force: true });
+      throw error;
+    }
+    this.#done(result, step.path, { ino: made.ino, target: made.target ?? '' });
+  }
+
+  *#copy(to: string, from: RelPath, source: Entry, mode: number): Work<Copied> {
+    if (this.#batch.content === undefined) throw new StepError('failed', 'no source to copy from');
+    const copied = yield* copyFrom(this.#batch.content, { to, from, source, mode });
+    this.#bytes += copied.bytes;
+    return copied;
+  }
+
+  /**
+   * Gives a staged thing a name that nobody has. `link(2)` fails where something stands: what appeared since `#verify` is
+   * never replaced.
+   */
+  #nameNew(staged: string, target: string): void {
+    try {
+      fs.linkSync(toFs(staged), toFs(target));
+    } catch (error) {
+      const code = errnoCode(error);
+      if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'EMLINK') throw error;
+      // No hard links here (FAT, some FUSE): the name is looked at again, and the rest is a race of microseconds.
+      if (lstatIfPresent(target) !== undefined) throw new StepError('changed-meanwhile', 'something appeared there');
+      fs.renameSync(toFs(staged), toFs(target));
+      return;
+    }
+    fs.unlinkSync(toFs(staged));
+  }
+
+  /**
+   * Replaces what stands at the target. The old version is first linked under a second name and seen to be the planned
+   * one; then the staged one is renamed over; then the old version is looked at once more: an edit that slipped in between
+   * went into it, so it is kept and reported.
+   */
+  #nameOver(
+    staged: string,
+    target: string,
+    path: RelPath,
+    expect: Entry,
+    how: { keep: boolean; reason: Reason },
+    result: StepResult,
+  ): void {
+    this.#verify(target, expect);
+    const place = how.keep ? this.#history.place(path) : { to: this.#staging.fresh('o'), record: undefined };
+    const linked = linkOrCopy(target, place.to);
+    // The link changed the ctime; everything else must be as planned. (A copy has an inode and time of its own.)
+    const isPlanned = (old: Entry | undefined): boolean =>
+      linked ? matches(old, { ...expect, ctimeNs: 0n }) : old?.size === expect.size;
+    if (!isPlanned(observe(place.to, 0n)) || lstatIfPresent(target)?.ino !== expect.ino) {
+      fs.rmSync(toFs(place.to), { force: true });
+      throw changedMeanwhile();
+    }
+    try {
+      fs.renameSync(toFs(staged), toFs(target));
+    } catch (error) {
+      fs.rmSync(toFs(place.to), { force: true });
+      throw error;
+    }
+    this.#changed();
+    place.record?.(expect, how.reason);
+    result.kept = how.keep;
+    const after = observe(place.to, 0n);
+    const edited = !isPlanned(after);
+    if (!how.keep) {
+      if (edited && after !== undefined) this.#keepAfterAll(place.to, path, after, result);
+      else fs.rmSync(toFs(place.to), { force: true });
+    } else if (edited) {
+      throw new StepError('changed-meanwhile', 'edited while it was replaced; that edit is in history');
+    }
+  }
+
+  #keepAfterAll(from: string, path: RelPath, entry: Entry, result: StepResult): void {
+    const { to, record } = this.#history.place(path);
+    fs.renameSync(toFs(from), toFs(to));
+    record(entry, 'conflict');
+    result.kept = true;
+    throw new StepError('changed-meanwhile', 'edited while it was replaced; that edit is in history');
+  }
+
+  /** All of a directory's steps, or none: everything is staged and looked at before the first name changes (A18). */
+  *#group(step: StepOf<'group'>, result: StepResult): Work<void> {
+    const staged = new Map<ApplyStep, { path: string; copied: Copied }>();
+    try {
+      for (const inner of step.steps) {
+        const [failed] = this.#staged.get(inner.path)?.failures ?? [];
+        if (failed !== undefined) throw new StepError(failed.why, failed.detail);
+        if (inner.op === 'put') staged.set(inner, yield* this.#stagePut(inner, result));
+        else if (inner.op === 'remove') this.#verify(this.#handles.locate(inner.path), inner.expect);
+      }
+    } catch (error) {
+      for (const { path } of staged.values()) fs.rmSync(path, { force: true });
+      for (const { path } of step.steps) {
+        const built = this.#staged.get(path)?.path;
+        if (built !== undefined) fs.rmSync(built, { recursive: true, force: true });
+      }
+      const { why, detail } = this.#failure(step.path, error);
+      throw new StepError(why, `nothing in it was changed: ${detail}`);
+    }
+    result.inner = [];
+    for (const [index, inner] of step.steps.entries()) {
+      const own: StepResult = {
+        step: index,
+        path: inner.path,
+        observed: undefined,
+        failures: [],
+        bytes: 0,
+        kept: false,
+      };
+      result.inner.push(own);
+      try {
+        if (inner.op !== 'unit' && this.#waiting.length > 0) {
+          // New directories come before what points into them (git's objects before its refs).
+          yield* this.#settle();
+          this.#nameWaiting(true);
+        }
+        const ready = staged.get(inner);
+        if (inner.op === 'put' && ready !== undefined) this.#commitPut(inner, ready, own);
+        else yield* this.#carryOut(inner, own);
+      } catch (error) {
+        own.failures.push(this.#failure(inner.path, error));
+      }
+    }
+  }
+
+  // --- metadata ----------------------------------------------------------------------------------------------------
+
+  #meta(step: StepOf<'meta'>, result: StepResult): void {
+    const target = this.#handles.locate(step.path);
+    const handle = openNoFollow(target);
+    try {
+      // On the handle: the name may be given to something else at any moment, the handle stays what was verified.
+      const held = pathOfHandle(handle, target);
+      this.#verify(target, step.expect);
+      if (fs.fstatSync(handle, { bigint: true }).ino !== lstatIfPresent(target)?.ino) throw changedMeanwhile();
+      if (step.mode !== undefined) {
+        const setIds = step.expect.mode & ~0o1777;
+        fs.chmodSync(held, step.mode | setIds);
+      }
+      if (step.mtimeUs !== undefined) setTimes(held, step.mtimeUs);
+      const { ino, size, kind } = step.expect;
+      const mtimeNs = this.#mtimeSet(handle, step);
+      this.#done(result, step.path, kind === 'file' ? { ino, size, mtimeNs } : { ino });
+    } finally {
+      fs.closeSync(handle);
+    }
+  }
+
+  /** The mtime that our own doing left: as read back, because file systems round down, unless that is an edit's. */
+  #mtimeSet(handle: number, step: StepOf<'meta'>): bigint {
+    if (step.mtimeUs === undefined) return step.expect.mtimeNs;
+    const asked = step.mtimeUs * 1000n;
+    const { mtimeNs } = fs.fstatSync(handle, { bigint: true });
+    return mtimeNs <= asked + 999n && asked - mtimeNs <= this.#granularityNs ? mtimeNs : asked;
+  }
+
+  #setMode(target: string, mode: number): void {
+    const handle = openNoFollow(target);
+    try {
+      fs.chmodSync(pathOfHandle(handle, target), mode);
+    } finally {
+      fs.closeSync(handle);
+    }
+  }
+
+  #directoryTime(step: StepOf<'directory-time'>, result: StepResult): void {
+    const target = step.path === '' ? `${this.#handles.rootPrefix}/.` : this.#handles.locate(step.path);
+    const handle = openNoFollow(target);
+    try {
+      if (!fs.fstatSync(handle).isDirectory()) throw changedMeanwhile();
+      if (step.mode !== undefined) fs.chmodSync(pathOfHandle(handle, target), step.mode);
+      setTimes(pathOfHandle(handle, target), step.mtimeUs);
+    } finally {
+      fs.closeSync(handle);
+    }
+    result.observed = observe(target, this.#granularityNs);
+  }
+
+  // --- removing and renaming ---------------------------------------------------------------------------------------
+
+  #remove(step: StepOf<'remove'>, result: StepResult): void {
+    const target = this.#locateIfPresent(step.path);
+    // Somebody else was quicker.
+    if (target === undefined) return;
+    const now = this.#verify(target, step.expect);
+    if (now === undefined) return;
+    if (now.kind === 'dir') {
+      this.#removeDirectory(step, target, now);
+      result.kept = step.keep;
+      return;
+    }
+    // Renamed aside first, so that whatever was in fact there is in hand when it is looked at.
+    const place = step.keep ? this.#history.place(step.path) : { to: this.#staging.fresh('r'), record: undefined };
+    let renamed: boolean;
+    try {
+      renamed = renameOrCopy(target, place.to);
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT' && lstatIfPresent(target) === undefined) return;
+      throw error;
+    }
+    const removed = observe(place.to, 0n);
+    const asPlanned = renamed ? matches(removed, { ...step.expect, ctimeNs: 0n }) : removed?.size === step.expect.size;
+    if (!asPlanned) {
+      this.#putBack(place, target, step.path, result);
+      throw changedMeanwhile();
+    }
+    this.#changed();
+    if (step.keep) {
+      place.record?.(step.expect, step.reason);
+      result.kept = true;
+    } else fs.unlinkSync(toFs(place.to));
+  }
+
+  /** Undoes a removal that caught something else; if that cannot be (its name is taken by now), it goes to history. */
+  #putBack(
+    aside: { to: string; record: ReturnType<HistoryWriter['place']>['record'] | undefined },
+    target: string,
+    path: RelPath,
+    result: StepResult,
+  ): void {
+    try {
+      this.#nameNew(aside.to, target);
+    } catch {
+      const entry = observe(aside.to, 0n);
+      if (entry === undefined) return;
+      const place = aside.record === undefined ? this.#history.place(path) : { to: aside.to, record: aside.record };
+      if (place.to !== aside.to) fs.renameSync(toFs(aside.to), toFs(place.to));
+      place.record(entry, 'conflict');
+      result.kept = true;
+      throw new StepError('changed-meanwhile', 'replaced while it was removed; the earlier one is kept in history');
+    }
+  }
+
+  /** undefined when nothing is there any more, its directory included. */
+  #locateIfPresent(path: RelPath): string | undefined {
+    try {
+      const target = this.#handles.locate(path);
+      return lstatIfPresent(target) === undefined ? undefined : target;
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** rmdir only: what is still in it was not planned to go (DESIGN §6.5). */
+  #removeDirectory(step: StepOf<'remove'>, target: string, now: Entry): void {
+    this.#handles.forget(step.path);
+    try {
+      fs.rmdirSync(toFs(target));
+    } catch (error) {
+      const code = errnoCode(error);
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+      const left = removeDirectoryIfOnly(target, step.path, this.#matcher);
+      if (left.length > 0) throw new StepError('kept-ignored', `still holds ${describe(left)}`);
+    }
+    this.#changed();
+    if (step.keep) this.#history.keepDirectory(step.path, now, step.reason);
+  }
+
+  /**
+   * Renames, in whatever order frees the names; rings go through a parking place in staging, from where a run that dies
+   * in between has the next one put the file into history.
+   */
+  #moves(step: StepOf<'moves'>, result: StepResult): void {
+    const moved: NonNullable<StepResult['moved']> = [];
+    result.moved = moved;
+    let waiting: WaitingMove[] = step.moves.map((move) => ({ move, from: move.path, parked: '' }));
+    const fail = (path: RelPath, error: unknown): void => void result.failures.push(this.#failure(path, error));
+    while (waiting.length > 0) {
+      const before = waiting.length;
+      const taken = new Set(waiting.flatMap(({ from }) => (from === undefined ? [] : [from])));
+      waiting = waiting.filter((item) => {
+        if (taken.has(item.move.to) && item.move.to !== item.from) return true;
+        try {
+          if (!isSafePath(item.move.to)) throw new StepError('failed', 'not a path that may be touched');
+          const observed = this.#moveOne(item);
+          moved.push({ from: item.move.path, to: item.move.to, observed });
+        } catch (error) {
+          fail(item.move.to, error);
+          if (item.parked !== '') this.#unpark(item.parked, item.move.path, fail);
+        }
+        return false;
+      });
+      if (waiting.length === before) {
+        // Only rings are left: one of them steps aside.
+        const first = waiting[0];
+        if (first?.from === undefined) break;
+        try {
+          if (!this.#park(first)) throw new StepError('failed', 'a ring of renames in a nested mount');
+        } catch (error) {
+          fail(first.move.to, error);
+          if (first.parked !== '') this.#unpark(first.parked, first.move.path, fail);
+          waiting.shift();
+        }
+      }
+    }
+    this.#changed();
+  }
+
+  #moveOne(item: WaitingMove): Entry | undefined {
+    const { move } = item;
+    const target = this.#handles.locate(move.to);
+    if (lstatIfPresent(target) !== undefined) throw new StepError('changed-meanwhile', 'something appeared there');
+    if (move.expect.kind === 'dir') {
+      // No hard links of directories: looked at, then renamed; an empty one that appears in between is replaced.
+      const source = this.#handles.locate(move.path);
+      this.#verify(source, move.expect);
+      this.#handles.forget(move.path);
+      fs.renameSync(toFs(source), toFs(target));
+    } else {
+      if (item.parked === '' && !this.#park(item)) this.#nameNew(this.#handles.locate(move.path), target);
+      else this.#nameNew(item.parked, target);
+    }
+    if (item.parked !== '') this.#staging.forgetParked(item.parked);
+    const observed = observe(target, this.#granularityNs);
+    if (observed === undefined) return undefined;
+    // A rename changes no content: the record may be trusted as far as the one before. Unless somebody edited it in
+    // between: then it is recorded as it was, with an inode that matches nothing, and the next scan sees the edit.
+    if (matches(observed, { ...move.expect, ctimeNs: 0n })) return { ...observed, flags: move.expect.flags };
+    return { ...move.expect, ino: 0n, ctimeNs: 0n };
+  }
+
+  /**
+   * Takes a file from its name in one step, whatever is there by then. With `link`
+   * and `unlink`, somebody's new file could be what is unlinked, and a kill in between would leave both names.
+   *
+   * @returns false where staging is on another file system (the file is in a nested mount)
+   */
+  #park(item: WaitingMove): boolean {
+    const { move } = item;
+    const source = this.#handles.locate(move.path);
+    this.#verify(source, move.expect);
+    const place = this.#staging.parkingPlace(move.path);
+    try {
+      fs.renameSync(toFs(source), place);
+    } catch (error) {
+      this.#staging.forgetParked(place);
+      if (errnoCode(error) === 'EXDEV') return false;
+      throw error;
+    }
+    item.parked = place;
+    item.from = undefined;
+    // An edit that slipped in comes along; the caller sees it. Another kind of thing is not what is being renamed.
+    if (observe(place, 0n)?.kind !== move.expect.kind) throw changedMeanwhile();
+    return true;
+  }
+
+  #unpark(parked: string, path: RelPath, fail: (path: RelPath, error: unknown) => void): void {
+    try {
+      this.#nameNew(parked, this.#handles.locate(path));
+      this.#staging.forgetParked(parked);
+    } catch (error) {
+      fail(path, error);
+      const entry = observe(parked, 0n);
+      if (entry === undefined) return;
+      const { to, record } = this.#history.place(path);
+      fs.renameSync(parked, toFs(to));
+      record(entry, 'recovered');
+    }
+  }
+
+  // --- looking -----------------------------------------------------------------------------------------------------
+
+  /** DESIGN §6.2: the target must still be what the plan saw. */
+  #verify(target: string, expect: Entry | undefined): Entry | undefined {
+    const stats = lstatIfPresent(target);
+    const now = stats === undefined ? undefined : observe(target, 0n);
+    if (!matches(now, expect)) throw changedMeanwhile();
+    return now;
+  }
+
+  #refuseWhenFull(): void {
+    if (this.#full !== undefined) throw new StepError('no-space', this.#full);
+  }
+
+  #changed(): void {
+    this.#lastChangeMs = Date.now();
+  }
+
+  #done(result: StepResult, path: RelPath, made: Unobserved['made']): void {
+    this.#changed();
+    this.#unobserved.push({ result, path, made });
+  }
+
+  /** Waits until the clock has moved on from the last change, so that what is observed now shows every later one. */
+  *#settle(): Work<void> {
+    const last = Math.max(this.#lastChangeMs, ...this.#waiting.map((unit) => unit.staged.lastWriteMs));
+    const grainMs = Number(this.#granularityNs) / 1e6;
+    if (this.#unobserved.length + this.#waiting.length === 0 || grainMs > 100) return;
+    for (;;) {
+      const left = last + grainMs + 1 - Date.now();
+      if (left <= 0 || left > grainMs + 1) return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Math.min(left, 5));
+      yield { entries: this.#results.length, bytes: this.#bytes, path: '' };
+    }
+  }
+
+  /** What was really set is read back (DESIGN §3.5); what is not as we made it is recorded as not known. */
+  #observeAll(): void {
+    for (const { result, path, made } of this.#unobserved) {
+      let entry: Entry | undefined;
+      try {
+        entry = observe(this.#handles.locate(path), this.#granularityNs);
+      } catch (error) {
+        result.failures.push(this.#failure(path, error));
+        continue;
+      }
+      if (entry === undefined) {
+        result.failures.push({ path, why: 'changed-meanwhile', detail: 'removed as soon as it was there' });
+        continue;
+      }
+      const asMade = Object.entries(made).every(([key, value]) => entry[key as keyof Entry] === value);
+      // Somebody edited it already: recorded as we made it, with an inode that matches nothing, so that the next scan
+      // sees a change on this side.
+      result.observed = asMade ? entry : { ...entry, ...made, ino: 0n, ctimeNs: 0n };
+    }
+  }
+}
+
+function changedMeanwhile(): StepError {
+  return new StepError('changed-meanwhile', 'it is not what it was when it was looked at');
+}
+
+/** A second name for a file or link; a copy where the file system has no hard links. @returns whether it was linked */
+function linkOrCopy(from: string, to: string): boolean {
+  try {
+    fs.linkSync(toFs(from), toFs(to));
+    return true;
+  } catch (error) {
+    const code = errnoCode(error);
+    if (code === undefined || !['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EXDEV'].includes(code)) throw error;
+    copyAside(from, to);
+    return false;
+  }
+}
+
+/** Renames; where history is on another file system (a nested mount), copies and removes. @returns whether it was renamed */
+function renameOrCopy(from: string, to: string): boolean {
+  try {
+    fs.renameSync(toFs(from), toFs(to));
+    return true;
+  } catch (error) {
+    if (errnoCode(error) !== 'EXDEV') throw error;
+    const before = observe(from, 0n);
+    copyAside(from, to);
+    if (before === undefined || !matches(observe(from, 0n), before)) {
+      fs.rmSync(toFs(to), { force: true });
+      throw changedMeanwhile();
+    }
+    fs.unlinkSync(toFs(from));
+    return false;
+  }
+}
+
+function copyAside(from: string, to: string): void {
+  const stats = fs.lstatSync(toFs(from), { bigint: true });
+  if (stats.isSymbolicLink()) fs.symlinkSync(toFs(readTarget(from)), toFs(to));
+  else {
+    fs.copyFileSync(toFs(from), toFs(to), fs.constants.COPYFILE_EXCL);
+    setTimes(to, stats.mtimeNs / 1000n);
+  }
+}
+
+function describe(names: readonly string[]): string {
+  const shown = names.slice(0, 3).join(', ');
+  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
+}

@@ -1,0 +1,40 @@
+/** What went wrong at one path, as a value. */
+import { errnoCode, reasonOf } from '../../base/errors.ts';
+import type { SkipReason } from '../../reconcile/plan.ts';
+import type { RelPath } from '../../tree/path.ts';
+import type { Failure } from '../replica.ts';
+import { SourceChangedError } from './copy.ts';
+
+/** A step that cannot be done; becomes a `Failure`. */
+export class StepError extends Error {
+  override readonly name = 'StepError';
+  constructor(
+    readonly why: SkipReason,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** @throws what is no system error: a defect of ours must not pass for a failure of one path */
+export function failureOf(path: RelPath, error: unknown): Failure {
+  if (error instanceof StepError) return { path, why: error.why, detail: error.message };
+  if (error instanceof SourceChangedError) {
+    return { path, why: 'source-changed', detail: 'it changed while it was being read' };
+  }
+  const code = errnoCode(error);
+  switch (code) {
+    case undefined:
+      throw error;
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return { path, why: 'no-space', detail: reasonOf(error) };
+    case 'EEXIST':
+      return { path, why: 'changed-meanwhile', detail: 'something appeared there meanwhile' };
+    case 'ENOTDIR':
+    case 'ELOOP':
+      return { path, why: 'changed-meanwhile', detail: 'a directory above it is not one any more' };
+    default:
+      return { path, why: 'failed', detail: reasonOf(error) };
+  }
+}

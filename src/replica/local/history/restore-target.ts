@@ -1,0 +1,97 @@
+/** The root (or other directory) that versions are brought back into: opened, locked, changed by apply.ts, closed. */
+import { noRules } from '../../../tree/ignore/rules.ts';
+import type { RelPath } from '../../../tree/path.ts';
+import type { ApplyStep, Control, StepResult } from '../../replica.ts';
+import fs from 'node:fs';
+import { applyBatch, type ApplyContext } from '../apply.ts';
+import { DirHandles } from '../dir-handles.ts';
+import { toFs } from '../fs-path.ts';
+import { freeLock, takeLock } from '../lock.ts';
+import { OwnDirectory } from '../own-directory.ts';
+import { granularityOf } from '../platform.ts';
+import { drive } from '../slices.ts';
+import { recoverStaging, Staging } from '../staging.ts';
+import { lstatIfPresent, observe } from '../stat.ts';
+import { HistoryWriter } from './keep.ts';
+
+export interface TargetRequest {
+  root: string;
+  runId: string;
+  command: string;
+  forceUnlock: boolean;
+}
+
+/** Whatever has to make room for a restored version is kept for that reason, whatever step it was that replaced it. */
+class RestoringWriter extends HistoryWriter {
+  override place(path: RelPath): ReturnType<HistoryWriter['place']> {
+    const { to, record } = super.place(path);
+    return { to, record: (entry) => record(entry, 'restored') };
+  }
+}
+
+export class RestoreTarget {
+  readonly handles: DirHandles;
+  readonly #request: TargetRequest;
+  readonly #own: OwnDirectory;
+  readonly #context: ApplyContext & { history: HistoryWriter };
+
+  /** @throws GuardError `locked` when another run is at work there */
+  constructor(request: TargetRequest) {
+    const { root, runId, command, forceUnlock } = request;
+    this.#request = request;
+    this.handles = new DirHandles(root);
+    try {
+      this.#own = new OwnDirectory(this.handles.rootPrefix, root);
+      takeLock(this.#own, { root, runId, command, force: forceUnlock });
+    } catch (error) {
+      this.handles.close();
+      throw error;
+    }
+    this.#context = {
+      handles: this.handles,
+      staging: new Staging(this.#own, runId),
+      history: new RestoringWriter(this.#own, runId),
+      granularityNs: granularityOf(root),
+    };
+  }
+
+  /** Puts into history what a run that died had in hand. @returns a line for the user per file */
+  recover(): string[] {
+    return recoverStaging(this.#own, this.#request.runId);
+  }
+
+  /** @param hostPath directory that the steps' content is in */
+  async apply(steps: ApplyStep[], hostPath: string, control: Control): Promise<StepResult[]> {
+    const batch = { steps, content: { hostPath }, rules: noRules };
+    return drive(applyBatch(this.#context, batch, new Map()), control);
+  }
+
+  /**
+   * Moves a whole directory into history, in one rename.
+   *
+   * @returns puts it back, unless its name was taken meanwhile
+   */
+  displaceDirectory(path: RelPath): () => void {
+    const target = this.handles.locate(path);
+    const entry = observe(target, 0n);
+    this.handles.forget(path);
+    const { to, record } = this.#context.history.place(path);
+    fs.renameSync(toFs(target), toFs(to));
+    if (entry !== undefined) record(entry, 'restored');
+    return () => {
+      const back = this.handles.locate(path);
+      if (lstatIfPresent(back) === undefined) fs.renameSync(toFs(to), toFs(back));
+    };
+  }
+
+  close(): void {
+    try {
+      this.#context.history.close();
+      this.#context.staging.clear();
+      freeLock(this.#own, this.#request.runId);
+      this.#own.removeIfBare();
+    } finally {
+      this.handles.close();
+    }
+  }
+}

@@ -1,0 +1,209 @@
+/** A root on a real file system, behind the `Replica` interface. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { GuardError, LockstepError, reasonOf } from '../../base/errors.ts';
+import type { DigestAnswer } from '../../reconcile/input.ts';
+import { isValidName, ownDirectory } from '../../tree/path.ts';
+import type {
+  ApplyBatch,
+  Control,
+  DigestRequest,
+  Failure,
+  OpenedRoot,
+  OpenRequest,
+  Replica,
+  Retention,
+  RootProbe,
+  ScanRequest,
+  ScanResult,
+  StepResult,
+} from '../replica.ts';
+import { applyBatch, type ApplyContext } from './apply.ts';
+import { cleanOutRoot } from './clean-out.ts';
+import { digestAll } from './digest.ts';
+import { DirHandles } from './dir-handles.ts';
+import { HistoryWriter } from './history/keep.ts';
+import { pruneHistory } from './history/prune.ts';
+import { keepIdentity, rootIdentity, type RootIdentity } from './identity.ts';
+import { flushFileSystem } from './flush.ts';
+import { freeLock, takeLock } from './lock.ts';
+import { readNames } from './names.ts';
+import { OwnDirectory } from './own-directory.ts';
+import { foldsNames, freeBytesOf, granularityOf, sessionOf, storedGranularityOf } from './platform.ts';
+import { scanRoot } from './scan.ts';
+import { probeRoot } from './probe.ts';
+import { drive } from './slices.ts';
+import { stagingTasks } from './stage-unit.ts';
+import { Stagers } from './stagers.ts';
+import { recoverStaging, Staging } from './staging.ts';
+
+interface Opened extends ApplyContext {
+  request: OpenRequest;
+  own: OwnDirectory;
+  identity: RootIdentity;
+  /** The topmost directory that was made for a missing root, until there is something to keep it for. */
+  madeFrom: string | undefined;
+}
+
+export class LocalReplica implements Replica {
+  #opened: Opened | undefined;
+  readonly #stagers = new Stagers();
+  /** The batch that is being applied; the next one waits for it. */
+  #applying: Promise<unknown> = Promise.resolve();
+
+  async probe(root: string): Promise<RootProbe> {
+    return Promise.resolve(probeRoot(root));
+  }
+
+  async open(request: OpenRequest): Promise<OpenedRoot> {
+    const madeFrom = request.create && request.access === 'write' ? makeRoot(request.root) : undefined;
+    const handles = new DirHandles(request.root);
+    try {
+      const own = new OwnDirectory(handles.rootPrefix, handles.root);
+      const writes = request.access === 'write';
+      const recovered: string[] = [];
+      if (writes) {
+        const { root, runId, command, forceUnlock } = request;
+        takeLock(own, { root, runId, command, force: forceUnlock });
+        recovered.push(...recoverStaging(own, runId));
+      }
+      const granularityNs = granularityOf(request.root);
+      const staging = new Staging(own, request.runId);
+      const history = new HistoryWriter(own, request.runId);
+      const identity = rootIdentity(own, request.root, request.marks, writes);
+      this.#opened = { request, own, identity, madeFrom, handles, granularityNs, staging, history };
+      return await Promise.resolve({
+        identity: identity.id,
+        capabilities: {
+          foldsNames: foldsNames(request.root, topNames(request.root)),
+          granularityNs: storedGranularityOf(request.root),
+          hostPath: fs.realpathSync(request.root),
+        },
+        freeBytes: freeBytesOf(request.root),
+        created: madeFrom !== undefined,
+        recovered,
+        session: sessionOf(request.root),
+      });
+    } catch (error) {
+      if (this.#opened === undefined) handles.close();
+      throw error;
+    }
+  }
+
+  async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
+    const { handles, granularityNs } = this.#root();
+    return drive(scanRoot(handles, granularityNs, request), control);
+  }
+
+  async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {
+    return drive(digestAll(this.#root().handles, requests), control);
+  }
+
+  async apply(batch: ApplyBatch, control: Control): Promise<StepResult[]> {
+    const opened = this.#writable();
+    opened.madeFrom = undefined;
+    // One batch after the other, whatever the caller has sent ahead: later ones build on the directories of earlier ones.
+    const before = this.#applying;
+    const own = async (): Promise<StepResult[]> => {
+      const staged = await this.#stagers.stage(stagingTasks(batch, opened.staging), batch.content, control);
+      return drive(applyBatch(opened, batch, staged), control);
+    };
+    const result = before.then(own, own);
+    this.#applying = result.catch(() => undefined);
+    return result;
+  }
+
+  async token(linkId: string, write?: string): Promise<string | undefined> {
+    if (!isValidName(linkId)) throw new LockstepError('protocol', 'not a link id');
+    const { own } = this.#root();
+    if (write === undefined) return Promise.resolve(own.read('links', linkId)?.trim());
+    const opened = this.#writable();
+    opened.madeFrom = undefined;
+    keepIdentity(own, opened.identity);
+    own.write(`${write}\n`, 'links', linkId);
+    return write;
+  }
+
+  async cleanOut(control: Control): Promise<{ removed: number; failures: Failure[] }> {
+    const { handles, history } = this.#writable();
+    return drive(cleanOutRoot(handles, history), control);
+  }
+
+  async prune(retention: Retention): Promise<{ removed: number; bytes: number }> {
+    return Promise.resolve(pruneHistory(this.#writable().own.path, retention, Date.now()));
+  }
+
+  async flush(timeoutMs: number): Promise<boolean> {
+    return flushFileSystem(this.#root().request.root, timeoutMs);
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    // Whatever still runs has been told to stop (agent/serve.ts); its handles must not be closed under its feet, because
+    // the next thing that is opened gets their numbers.
+    await this.#applying;
+    await this.#stagers.close();
+    if (opened === undefined) return;
+    try {
+      opened.history.close();
+      if (opened.request.access !== 'write') return;
+      opened.staging.clear();
+      freeLock(opened.own, opened.request.runId);
+      opened.own.removeIfBare();
+      if (opened.madeFrom !== undefined) unmakeRoot(opened.request.root, opened.madeFrom);
+    } finally {
+      opened.handles.close();
+    }
+  }
+
+  #root(): Opened {
+    if (this.#opened === undefined) throw new LockstepError('protocol', 'the root is not open');
+    return this.#opened;
+  }
+
+  #writable(): Opened {
+    const opened = this.#root();
+    if (opened.request.access !== 'write') throw new LockstepError('protocol', 'the root was opened for reading only');
+    return opened;
+  }
+}
+
+function topNames(root: string): string[] {
+  try {
+    return readNames(root).filter((name) => name !== ownDirectory);
+  } catch (error) {
+    throw new GuardError('root-unreadable', `${root} cannot be read: ${reasonOf(error)}`, {
+      path: root,
+      hint: 'Check its permissions, or run as a user who may read it.',
+      cause: error,
+    });
+  }
+}
+
+/** @returns the topmost directory that had to be made, undefined when the root was there */
+function makeRoot(root: string): string | undefined {
+  try {
+    return fs.mkdirSync(root, { recursive: true });
+  } catch (error) {
+    const isLink = fs.lstatSync(root, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    const why = isLink ? 'it is a symbolic link that leads nowhere' : reasonOf(error);
+    throw new LockstepError('io', `cannot make ${root}: ${why}`, {
+      path: root,
+      hint: isLink ? 'Is the disk mounted that it leads to?' : 'Check the permissions of the directory above it.',
+      cause: error,
+    });
+  }
+}
+
+/** A run that a guard stopped leaves no directories behind; what somebody put into them meanwhile stays, and so do they. */
+function unmakeRoot(root: string, madeFrom: string): void {
+  for (let dir = root; ; dir = path.dirname(dir)) {
+    try {
+      fs.rmdirSync(dir);
+    } catch {
+      return;
+    }
+    if (dir === madeFrom || dir === path.dirname(dir)) return;
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * `.lockstep/`, Lockstep's own directory inside a root (DESIGN §3.8): lock, id, tokens, staging, history. On the root's own
+ * file system, so that staged content and history are one rename away. Made only when something needs it.
+ *
+ *     .lockstep/.gitignore            `*`
+ *     .lockstep/lock                  who is at work here (lock.ts)
+ *     .lockstep/id                    the root's identity (two-way)
+ *     .lockstep/links/<link>          token of the last run of a link (two-way)
+ *     .lockstep/staging/<run>/        content on its way in; gone after the run
+ *     .lockstep/staging/<run>/parked/ files half-way through a rename: the user's only copy
+ *     .lockstep/history/<run>/        versions that would exist nowhere else (history.ts)
+ */
+import fs from 'node:fs';
+import { crypto } from '../../base/builtins.ts';
+import { errnoCode, GuardError, LockstepError, reasonOf } from '../../base/errors.ts';
+import { ownDirectory } from '../../tree/path.ts';
+import { readNames } from './names.ts';
+import { readFileIfPresent } from './read.ts';
+import { toFs } from './fs-path.ts';
+
+export class OwnDirectory {
+  /** Path of `.lockstep`, through the root's handle. */
+  readonly path: string;
+  readonly #root: string;
+  readonly #rootPrefix: string;
+  #exists: boolean;
+
+  /**
+   * The same by its plain path. Staging goes by it: a path through a handle costs 2 µs more a call, and what is staged is
+   * made with O_EXCL inside a directory that only its owner may enter.
+   */
+  readonly plainPath: string;
+
+  constructor(rootPrefix: string, root: string) {
+    this.#root = root;
+    this.#rootPrefix = rootPrefix;
+    this.plainPath = `${root}/${ownDirectory}`;
+    this.path = `${rootPrefix}/${ownDirectory}`;
+    const stats = this.#look();
+    if (stats !== undefined && !stats.isDirectory()) {
+      throw new LockstepError('state', `${this.plainPath} is not a directory`, {
+        path: this.plainPath,
+        hint: `Lockstep keeps its history and staging there: rename or remove it.`,
+      });
+    }
+    this.#exists = stats !== undefined;
+  }
+
+  #look(): fs.Stats | undefined {
+    try {
+      return fs.lstatSync(this.path, { throwIfNoEntry: false });
+    } catch (error) {
+      throw new GuardError('root-unreadable', `${this.#root} cannot be read: ${reasonOf(error)}`, {
+        path: this.#root,
+        hint: 'Check its permissions, or run as a user who may read it.',
+        cause: error,
+      });
+    }
+  }
+
+  get exists(): boolean {
+    return this.#exists;
+  }
+
+  /** Path of a directory below, made with its parents if needed. */
+  ensure(...names: string[]): string {
+    this.#create();
+    let path = this.path;
+    for (const name of names) {
+      path = `${path}/${name}`;
+      makeDirectory(path);
+    }
+    return path;
+  }
+
+  read(...names: string[]): string | undefined {
+    return this.#exists ? readFileIfPresent([this.path, ...names].join('/')) : undefined;
+  }
+
+  /** Replaces a small file atomically. */
+  write(text: string, ...names: string[]): void {
+    const dir = this.ensure(...names.slice(0, -1));
+    const path = `${dir}/${names.at(-1) ?? ''}`;
+    const temporary = `${path}.${crypto().randomBytes(6).toString('hex')}`;
+    fs.writeFileSync(temporary, text, { mode: 0o600, flag: 'wx', flush: true });
+    fs.renameSync(temporary, path);
+  }
+
+  /** Names in a directory below; empty when it is not there. */
+  list(...names: string[]): string[] {
+    if (!this.#exists) return [];
+    try {
+      return readNames([this.path, ...names].join('/'));
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  /** Removes a directory below with everything in it. */
+  remove(...names: string[]): void {
+    if (this.#exists) fs.rmSync([this.path, ...names].join('/'), { recursive: true, force: true });
+  }
+
+  /** Removes `.lockstep` itself if nothing but its `.gitignore` is left in it. */
+  removeIfBare(): void {
+    if (!this.#exists) return;
+    for (const name of ['staging', 'links', 'history']) this.#removeEmpty(name);
+    if (this.list().some((name) => name !== '.gitignore')) return;
+    this.#keepingRootTime(() => {
+      fs.rmSync(`${this.path}/.gitignore`, { force: true });
+      fs.rmdirSync(this.path);
+    });
+    this.#exists = false;
+  }
+
+  #removeEmpty(name: string): void {
+    try {
+      fs.rmdirSync(`${this.path}/${name}`);
+    } catch (error) {
+      const code = errnoCode(error);
+      if (code !== 'ENOENT' && code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    }
+  }
+
+  #create(): void {
+    if (this.#exists) return;
+    this.#keepingRootTime(() => {
+      try {
+        fs.mkdirSync(this.path, { mode: 0o700 });
+      } catch (error) {
+        if (errnoCode(error) !== 'EEXIST') {
+          throw new LockstepError('io', `cannot write into ${this.#root}: ${reasonOf(error)}`, {
+            path: this.#root,
+            hint: 'Check its permissions and that it is not mounted read-only.',
+            cause: error,
+          });
+        }
+      }
+    });
+    fs.writeFileSync(`${this.path}/.gitignore`, '*\n');
+    this.#exists = true;
+  }
+
+  /** Our coming and going must not look like a change of the user's directory. */
+  #keepingRootTime(act: () => void): void {
+    const { atimeMs, mtimeNs } = fs.statSync(this.#rootPrefix, { bigint: true });
+    act();
+    const seconds = Number(mtimeNs / 1000n) / 1e6 + 2.5e-7;
+    try {
+      fs.utimesSync(this.#rootPrefix, Number(atimeMs) / 1000, seconds);
+    } catch (error) {
+      // Somebody else's directory that we may write to: only its owner may set its time.
+      if (errnoCode(error) !== 'EPERM') throw error;
+    }
+  }
+}
+
+export function makeDirectory(path: string, mode = 0o700): void {
+  try {
+    fs.mkdirSync(toFs(path), { mode });
+  } catch (error) {
+    if (errnoCode(error) !== 'EEXIST') throw error;
+  }
+}

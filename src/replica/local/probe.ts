@@ -1,0 +1,33 @@
+/** Looking at a path before anything is opened. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { errnoCode, reasonOf } from '../../base/errors.ts';
+import type { RootProbe } from '../replica.ts';
+import { isDangerous } from './platform.ts';
+
+export function probeRoot(root: string): RootProbe {
+  const missing = { kind: 'missing', realPath: realPathOfMissing(root), inode: '' } as const;
+  try {
+    const stats = fs.statSync(root, { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined) return { ...missing, dangerous: isDangerous(missing.realPath) };
+    const realPath = fs.realpathSync(root);
+    const kind = stats.isDirectory() ? 'directory' : 'other';
+    return { kind, realPath, inode: `${stats.dev}:${stats.ino}`, dangerous: isDangerous(realPath) };
+  } catch (error) {
+    if (errnoCode(error) === 'ENOTDIR') return { ...missing, kind: 'other', dangerous: false };
+    return { kind: 'unreadable', realPath: path.resolve(root), inode: '', dangerous: false, reason: reasonOf(error) };
+  }
+}
+
+/** Where a missing root would come to lie: symlinks above it resolved, so that overlaps are seen. */
+function realPathOfMissing(root: string): string {
+  const absolute = path.resolve(root);
+  for (let dir = path.dirname(absolute); ; dir = path.dirname(dir)) {
+    try {
+      return path.join(fs.realpathSync(dir), path.relative(dir, absolute));
+    } catch (error) {
+      // Whatever is wrong with it (a loop of links, a name too long) is found again, and told, where the root is looked at.
+      if (dir === '/') throw error;
+    }
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * Walking a root: what is there now, as differences from what was recorded.
+ *
+ * The hot path of everything: per entry one `lstat`, five numbers into a packed record, and per directory one comparison
+ * with the record (DESIGN §3.1). Nothing else may be done for an entry that did not change.
+ */
+import fs from 'node:fs';
+import { errnoCode, GuardError, reasonOf } from '../../base/errors.ts';
+import { flags, isUnknown, type Entry } from '../../tree/entry.ts';
+import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
+import { decodeTreeLazily } from '../../tree/codec.ts';
+import { Listing, packBits, packListing, recordBytes } from '../../tree/listing.ts';
+import { decodeName, isWithin, joinPath, ownDirectory, type RelPath } from '../../tree/path.ts';
+import { TreePacker, treeOfChunks } from '../../tree/packer.ts';
+import { Tree } from '../../tree/tree.ts';
+import type { ScanRequest, ScanResult } from '../replica.ts';
+import type { DirHandles } from './dir-handles.ts';
+import { toFs } from './fs-path.ts';
+import { readNames } from './names.ts';
+import { grainNow, isWithinGrain, kindOfMode, observe, readTarget } from './stat.ts';
+import type { Work } from './slices.ts';
+
+/** Longer paths than this are reached through a handle: the kernel takes 4,096 bytes in one go. */
+const maxPathLength = 3000;
+
+export function scanRoot(handles: DirHandles, granularityNs: bigint, request: ScanRequest): Work<ScanResult> {
+  return new Scanner(handles, granularityNs, request).run();
+}
+
+/** One object for all calls. */
+const statOptions = { bigint: true, throwIfNoEntry: false } as const;
+
+interface Pending {
+  path: RelPath;
+  dev: bigint;
+}
+
+class Scanner {
+  readonly #handles: DirHandles;
+  readonly #granularityNs: bigint;
+  readonly #request: ScanRequest;
+  readonly #matcher: IgnoreMatcher;
+  /** Layers of what was recorded, the last word first. */
+  readonly #previous: readonly Tree[];
+  readonly #overrides = new Map<RelPath, string | undefined>();
+  readonly #result: ScanResult;
+  readonly #packer = new TreePacker();
+  // Scratch for one directory's records, grown as needed: 40 bytes an entry seen as 64-bit and as 32-bit words.
+  #words = new BigInt64Array((recordBytes / 8) * 1024);
+  #halves = new Uint32Array(this.#words.buffer);
+
+  constructor(handles: DirHandles, granularityNs: bigint, request: ScanRequest) {
+    this.#handles = handles;
+    this.#granularityNs = granularityNs;
+    this.#request = request;
+    this.#matcher = new IgnoreMatcher(request.rules);
+    this.#previous = request.previous.map(decodeTreeLazily).reverse();
+    for (const { dir, name, text } of request.ignoreFiles) this.#overrides.set(joinPath(dir, name), text);
+    this.#result = {
+      changed: new Tree(),
+      unreadable: [],
+      ignoredIn: [],
+      ignoreFiles: [],
+      entries: 0,
+      bytes: 0,
+      unmatchedPatterns: [],
+      mountsGone: [],
+    };
+  }
+
+  *run(): Work<ScanResult> {
+    const result = this.#result;
+    const before = fs.statSync(this.#handles.rootPrefix, { bigint: true });
+    const root = observe(`${this.#handles.rootPrefix}/.`, this.#granularityNs);
+    if (root !== undefined) this.#packer.setRoot(root);
+    const stack: Pending[] = [{ path: '', dev: before.dev }];
+    for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
+      this.#scanDirectory(dir, stack);
+      yield { entries: result.entries, bytes: result.bytes, path: dir.path };
+    }
+    // A root that was unmounted or swapped while it was walked: what was seen is not this root.
+    const after = fs.statSync(this.#handles.root, { bigint: true, throwIfNoEntry: false });
+    if (after?.ino !== before.ino || after.dev !== before.dev) {
+      throw new GuardError('root-replaced', `${this.#handles.root} was replaced while it was being read`, {
+        path: this.#handles.root,
+        hint: 'Nothing was changed. Run again once it is back.',
+      });
+    }
+    result.changed = treeOfChunks(this.#packer.finish());
+    result.unmatchedPatterns = this.#matcher.unmatchedPatterns();
+    return result;
+  }
+
+  #scanDirectory(dir: Pending, stack: Pending[]): void {
+    const prefix = this.#prefixOf(dir.path);
+    let names: string[];
+    try {
+      names = readNames(prefix);
+    } catch (error) {
+      if (dir.path === '') throw unreadableRoot(this.#handles.root, error);
+      // Also when it vanished meanwhile: its parent was listed with it, so nothing may be concluded this time.
+      this.#result.unreadable.push({ path: dir.path, reason: reasonOf(error) });
+      return;
+    }
+    this.#loadIgnoreFiles(dir.path, prefix, names);
+    const grain = grainNow(this.#granularityNs);
+    const kept: string[] = [];
+    const targets: string[] = [];
+    const ignored: [string, Entry][] = [];
+    let holdsRoot = false;
+    this.#reserve(names.length);
+
+    for (const name of names) {
+      if (name === ownDirectory) {
+        // Further down it is another root's: like something ignored, it is not synced and keeps its directory.
+        holdsRoot = dir.path !== '';
+        continue;
+      }
+      const path = dir.path === '' ? name : `${dir.path}/${name}`;
+      if (this.#request.scope.length > 0 && !this.#inScope(path)) continue;
+      const full = `${prefix}/${name}`;
+      const at = kept.length;
+      let kindBits: number;
+      try {
+        const stats = fs.lstatSync(toFs(full), statOptions);
+        if (stats === undefined) continue;
+        const mode = Number(stats.mode);
+        const kind = kindOfMode(mode);
+        if (!this.#matcher.isEmpty && this.#matcher.ignores(path, kind === 'dir')) {
+          // What may go with its directory does not hold it: it is not reported, and seen to when the directory is removed.
+          if (!this.#matcher.isPerishable(path, kind === 'dir'))
+            ignored.push([name, bareEntry('ignored', mode & 0o7777)]);
+          continue;
+        }
+        let flagBits = 0;
+        if (kind === 'dir') {
+          if (stats.dev !== dir.dev) flagBits = flags.mount;
+          stack.push({ path, dev: stats.dev });
+        } else if (kind === 'symlink') {
+          targets.push(readTarget(full));
+        } else if (kind === 'file') {
+          this.#result.bytes += Number(stats.size);
+          if (isWithinGrain(stats, grain)) flagBits = flags.racy;
+        }
+        this.#writeRecord(at, stats.mtimeNs, stats.ctimeNs, stats.ino, kind === 'file' ? stats.size : 0n);
+        kindBits = packBits(kind, kind === 'symlink' ? 0 : mode & 0o7777, flagBits);
+      } catch (error) {
+        if (errnoCode(error) === 'ENOENT') continue;
+        this.#result.unreadable.push({ path, reason: reasonOf(error) });
+        this.#writeRecord(at, 0n, 0n, 0n, 0n);
+        kindBits = packBits('unreadable', 0, 0);
+      }
+      this.#halves[at * 10 + 8] = kindBits;
+      kept.push(name);
+    }
+    this.#result.entries += kept.length;
+    if (ignored.length > 0 || holdsRoot) this.#result.ignoredIn.push(dir.path);
+    this.#report(dir.path, kept, targets, ignored);
+  }
+
+  /** Puts the directory into the result unless it is as recorded. */
+  #report(dir: RelPath, kept: string[], targets: string[], ignored: [string, Entry][]): void {
+    const records = new Uint8Array(this.#words.buffer, 0, kept.length * recordBytes);
+    const bytes = packListing(records, kept.length, kept, targets);
+    const recorded = this.#recorded(dir);
+    if (!this.#request.reportAll && recorded !== undefined && Buffer.compare(recorded.bytes, bytes) === 0) return;
+    let listing = new Listing(bytes);
+    if (recorded !== undefined) {
+      if (this.#request.scope.length > 0) listing = this.#keepOutOfScope(dir, listing, recorded);
+      this.#explainMissing(dir, listing, recorded, ignored);
+    }
+    if (ignored.length > 0) listing = listing.with(new Map(ignored));
+    this.#packer.add(dir, listing.bytes);
+  }
+
+  #recorded(dir: RelPath): Listing | undefined {
+    for (const layer of this.#previous) {
+      const listing = layer.listing(dir);
+      if (listing !== undefined) return listing;
+    }
+    return undefined;
+  }
+
+  /** With a limited scope, what lies outside it counts as recorded: it was not looked at. */
+  #keepOutOfScope(dir: RelPath, listing: Listing, recorded: Listing): Listing {
+    const outside = [...recorded.entries()].filter(([name]) => !this.#inScope(joinPath(dir, name)));
+    return outside.length === 0 ? listing : listing.with(new Map(outside));
+  }
+
+  /** A recorded name that is no longer reported: is it deleted, or has it only left the scope of the rules? */
+  #explainMissing(dir: RelPath, listing: Listing, recorded: Listing, ignored: [string, Entry][]): void {
+    const known = new Set(ignored.map(([name]) => name));
+    for (const [name, entry] of recorded.entries()) {
+      const index = listing.indexOf(name);
+      if ((entry.flags & flags.mount) !== 0 && !this.#isMount(listing, index)) {
+        this.#result.mountsGone.push(joinPath(dir, name));
+      }
+      if (index >= 0 || known.has(name) || this.#matcher.isEmpty) continue;
+      if (this.#matcher.ignores(joinPath(dir, name), entry.kind === 'dir'))
+        ignored.push([name, bareEntry('ignored', 0)]);
+    }
+  }
+
+  #isMount(listing: Listing, index: number): boolean {
+    return index >= 0 && (isUnknown(listing.kind(index)) || (listing.entry(index).flags & flags.mount) !== 0);
+  }
+
+  #loadIgnoreFiles(dir: RelPath, prefix: string, names: readonly string[]): void {
+    for (const name of this.#request.rules.files) {
+      const path = joinPath(dir, name);
+      let text: string | undefined;
+      if (this.#overrides.has(path)) text = this.#overrides.get(path);
+      else if (names.includes(name)) text = this.#readIgnoreFile(path, `${prefix}/${name}`);
+      if (text === undefined) continue;
+      this.#result.ignoreFiles.push({ dir, name, text });
+      this.#matcher.addFile(dir, name, text);
+    }
+  }
+
+  #readIgnoreFile(path: RelPath, full: string): string | undefined {
+    try {
+      const stats = fs.lstatSync(full);
+      return stats.isFile() ? decodeName(fs.readFileSync(full)) : undefined;
+    } catch (error) {
+      if (errnoCode(error) === 'ENOENT') return undefined;
+      // Not knowing the rules, the directory is not known either: better nothing than the wrong thing.
+      this.#result.unreadable.push({ path, reason: reasonOf(error) });
+      return undefined;
+    }
+  }
+
+  #inScope(path: RelPath): boolean {
+    return this.#request.scope.some((limit) => isWithin(path, limit) || isWithin(limit, path));
+  }
+
+  #prefixOf(dir: RelPath): string {
+    const path = dir === '' ? this.#handles.root : `${this.#handles.root}/${dir}`;
+    return path.length < maxPathLength ? path : this.#handles.enter(dir);
+  }
+
+  #reserve(count: number): void {
+    const words = count * (recordBytes / 8);
+    if (words <= this.#words.length) return;
+    this.#words = new BigInt64Array(words * 2);
+    this.#halves = new Uint32Array(this.#words.buffer);
+  }
+
+  #writeRecord(index: number, mtimeNs: bigint, ctimeNs: bigint, ino: bigint, size: bigint): void {
+    const at = index * 5;
+    this.#words[at] = mtimeNs;
+    this.#words[at + 1] = ctimeNs;
+    this.#words[at + 2] = ino;
+    this.#words[at + 3] = size;
+    this.#words[at + 4] = 0n;
+  }
+}
+
+function bareEntry(kind: 'ignored', mode: number): Entry {
+  return { kind, mode, size: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, flags: 0 };
+}
+
+function unreadableRoot(root: string, error: unknown): GuardError {
+  return new GuardError('root-unreadable', `${root} cannot be read: ${reasonOf(error)}`, {
+    path: root,
+    hint: 'Check its permissions, or run as a user who may read it.',
+    cause: error,
+  });
+}

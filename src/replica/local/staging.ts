@@ -1,0 +1,98 @@
+/**
+ * Staging: where content waits, complete, until it is renamed to its real name. Belongs to one run; whatever a dead run
+ * left is cleaned up by the next one.
+ */
+import fs from 'node:fs';
+import { HistoryWriter } from './history/keep.ts';
+import type { OwnDirectory } from './own-directory.ts';
+import { observe } from './stat.ts';
+import { toFs } from './fs-path.ts';
+
+const stagingDirectory = 'staging';
+const parkedDirectory = 'parked';
+
+export class Staging {
+  readonly #own: OwnDirectory;
+  readonly #runId: string;
+  #path: string | undefined;
+  #parking: string | undefined;
+  #count = 0;
+
+  constructor(own: OwnDirectory, runId: string) {
+    this.#own = own;
+    this.#runId = runId;
+  }
+
+  /** A path in staging at which nothing exists yet. */
+  fresh(kind: string): string {
+    this.#count += 1;
+    return `${this.#prefix()}/${kind}${this.#count}`;
+  }
+
+  /** A place for a user's file that is half-way through a rename: should this run die, the next one keeps it. */
+  parkingPlace(name: string): string {
+    this.#parking ??= this.#own.ensure(stagingDirectory, this.#runId, parkedDirectory);
+    this.#count += 1;
+    const place = `${this.#parking}/${this.#count}`;
+    fs.writeFileSync(`${place}.name`, name);
+    return place;
+  }
+
+  forgetParked(place: string): void {
+    fs.rmSync(`${place}.name`, { force: true });
+  }
+
+  /** Removes this run's staging. */
+  clear(): void {
+    this.#path = undefined;
+    this.#parking = undefined;
+    this.#own.remove(stagingDirectory, this.#runId);
+  }
+
+  #prefix(): string {
+    if (this.#path === undefined) {
+      this.#own.ensure(stagingDirectory, this.#runId);
+      this.#path = `${this.#own.plainPath}/${stagingDirectory}/${this.#runId}`;
+    }
+    return this.#path;
+  }
+}
+
+/**
+ * Cleans up after runs that died: their staged copies are worthless, but a parked file may be the only one of its kind and
+ * goes to history. Called with the root's lock held, so every other run's staging is a dead one's.
+ *
+ * @returns a line for the user per file that was saved
+ */
+export function recoverStaging(own: OwnDirectory, runId: string): string[] {
+  const saved: string[] = [];
+  for (const dead of own.list(stagingDirectory)) {
+    if (dead === runId) continue;
+    saved.push(...saveParked(own, dead, runId));
+    own.remove(stagingDirectory, dead);
+  }
+  return saved;
+}
+
+function saveParked(own: OwnDirectory, dead: string, runId: string): string[] {
+  const saved: string[] = [];
+  const names = own.list(stagingDirectory, dead, parkedDirectory);
+  if (names.length === 0) return saved;
+  const history = new HistoryWriter(own, runId);
+  try {
+    for (const name of names.filter((candidate) => !candidate.endsWith('.name'))) {
+      const parked = `${own.path}/${stagingDirectory}/${dead}/${parkedDirectory}/${name}`;
+      const path = own.read(stagingDirectory, dead, parkedDirectory, `${name}.name`) ?? `parked-${name}`;
+      const entry = observe(parked, 0n);
+      // With a second name it has been renamed already, or has never been the only one of its kind.
+      if (entry === undefined || fs.lstatSync(parked).nlink > 1) continue;
+      const { to, record } = history.place(path);
+      fs.renameSync(parked, toFs(to));
+      record(entry, 'recovered');
+      saved.push(`${path}: a run died while renaming it; it is kept in history`);
+    }
+  } finally {
+    history.close();
+  }
+  return saved;
+}

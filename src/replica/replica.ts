@@ -1,0 +1,235 @@
+/**
+ * The one interface behind which every root stands, wherever it is (DESIGN §4).
+ *
+ * `link/` knows nothing else. Implemented by `local/` (synchronously, in slices), by the client of `agent/` (the same code
+ * in a worker thread or at the end of a pipe) and later by `shell/`. Everything that crosses is plain data.
+ *
+ * Errors that concern one path are values in the results, never exceptions: each path succeeds or fails on its own. What
+ * a method throws ends the run: `InterruptedError`, or a `LockstepError` that says what became of the whole root.
+ */
+import type { Entry } from '../tree/entry.ts';
+import type { IgnoreRules } from '../tree/ignore/rules.ts';
+import type { RelPath } from '../tree/path.ts';
+import type { Tree } from '../tree/tree.ts';
+import type { DigestAnswer } from '../reconcile/input.ts';
+import type {
+  LinkStep,
+  MetaStep,
+  MkdirStep,
+  MoveStep,
+  PutStep,
+  Reason,
+  RemoveStep,
+  SkipReason,
+} from '../reconcile/plan.ts';
+
+/** What a root is, found out before anything is opened, locked or made. */
+export interface RootProbe {
+  /** What stands at the path. `unreadable`: something does, or may, but it could not be looked at. */
+  kind: 'directory' | 'missing' | 'other' | 'unreadable';
+  /** Symlinks resolved; for a missing root, those of its nearest parent that exists. */
+  realPath: string;
+  /** Device and inode, `dev:ino`; empty when missing. */
+  inode: string;
+  /** The root is `/` or somebody's home directory. */
+  dangerous: boolean;
+  /** Why it could not be looked at. */
+  reason?: string;
+}
+
+/** What a replica's file system and system can do; differences by platform are asked for here, never guessed. */
+export interface Capabilities {
+  /** Names that differ only in case or Unicode form are the same file. */
+  foldsNames: boolean;
+  /** Finest step of a stored mtime, nanoseconds. */
+  granularityNs: bigint;
+  /** Where the root is on this very machine, so that a replica beside it may copy straight from it. */
+  hostPath: string | undefined;
+}
+
+export interface OpenRequest {
+  root: string;
+  /** `read` writes nothing at all: sources of one-way modes, both sides of a dry run. */
+  access: 'read' | 'write';
+  /** Keep a random id and the link's token in `.lockstep/` (two-way), or leave nothing behind but history. */
+  marks: boolean;
+  /** Make the root when it is missing. */
+  create: boolean;
+  /** Names this run in locks, staging and history: unique, sortable by time, safe as a file name. */
+  runId: string;
+  /** Shown to whom the lock refuses. */
+  command: string;
+  forceUnlock: boolean;
+}
+
+export interface OpenedRoot {
+  /** Random id of the root (with marks), or `dev:ino`. */
+  identity: string;
+  capabilities: Capabilities;
+  /** Free bytes for an ordinary user; 0 when unknown. */
+  freeBytes: number;
+  /** The root did not exist and was made. */
+  created: boolean;
+  /** What an earlier run that died left behind and was put right. */
+  recovered: string[];
+  /** Boot and disk session: while it is the same, what was written is as good as durable (baseline.ts). */
+  session: string;
+}
+
+export interface ScanRequest {
+  rules: IgnoreRules;
+  /** Text to use for an ignore file instead of what is on disk; undefined text: as if it were not there. */
+  ignoreFiles: readonly { dir: RelPath; name: string; text: string | undefined }[];
+  /** Only these paths; empty means all. */
+  scope: readonly RelPath[];
+  /**
+   * What this side recorded, packed by `encodeTree`, in layers of which a later one replaces whole directories of an
+   * earlier one; directories that still look so are not reported. Empty: everything is.
+   */
+  previous: readonly Uint8Array[];
+  /** Report every directory, also those that look as recorded. */
+  reportAll: boolean;
+}
+
+export interface ScanResult {
+  /** The root's own entry, and complete listings of the directories that differ from `previous`. */
+  changed: Tree;
+  /** Directories that could not be listed, with the reason. */
+  unreadable: { path: RelPath; reason: string }[];
+  ignoredIn: RelPath[];
+  /** Ignore files that were read. */
+  ignoreFiles: { dir: RelPath; name: string; text: string }[];
+  /** Everything in scope, directories included, the root not. */
+  entries: number;
+  /** Bytes of all files in scope. */
+  bytes: number;
+  /** The user's own patterns that matched nothing. */
+  unmatchedPatterns: string[];
+  /** Where `previous` shows a nested mount and there is none now. */
+  mountsGone: RelPath[];
+}
+
+export interface DigestRequest {
+  path: RelPath;
+  /** The file as it was scanned; another one is answered with `changed`. */
+  expect: Entry;
+}
+
+/** Where the content of steps comes from. */
+export interface ContentSource {
+  /** The other root on this machine. */
+  hostPath: string;
+}
+
+/** A whole new directory with its files and links, but not its sub-directories: the unit of first copies. */
+export interface UnitStep {
+  op: 'unit';
+  path: RelPath;
+  source: Entry;
+  /** Packed listing of the source directory; only files and symlinks of it are copied. */
+  listing: Uint8Array;
+  /** Sub-directories will be made in it: its time and a mode that forbids writing come later. */
+  filledLater: boolean;
+  reason: Reason;
+}
+
+/** What `apply` carries out: steps of a plan, all for this side. */
+export type ApplyStep =
+  | UnitStep
+  | Omit<MkdirStep, 'side'>
+  | Omit<PutStep, 'side'>
+  | Omit<LinkStep, 'side'>
+  | Omit<MetaStep, 'side'>
+  | Omit<RemoveStep, 'side'>
+  | { op: 'moves'; path: RelPath; moves: Omit<MoveStep, 'side'>[] }
+  | { op: 'directory-time'; path: RelPath; mtimeUs: bigint; mode?: number }
+  | { op: 'group'; path: RelPath; steps: ApplyStep[] };
+
+export interface ApplyBatch {
+  steps: ApplyStep[];
+  content: ContentSource | undefined;
+  /** Ignored names that may go with a deleted directory, and everything else that rules exclude. */
+  rules: IgnoreRules;
+}
+
+export interface Failure {
+  path: RelPath;
+  why: SkipReason;
+  detail: string;
+}
+
+/** What one step came to. */
+export interface StepResult {
+  /** Index in the batch. */
+  step: number;
+  path: RelPath;
+  /** The path as it is now, undefined when nothing is there. Only meaningful when `failures` is empty or for units. */
+  observed: Entry | undefined;
+  /** Units: packed listing of what was made in the directory. */
+  listing?: Uint8Array;
+  /** SHA-256 of the content, where it was computed. */
+  digest?: Uint8Array;
+  /** Moves: what became of each path. */
+  moved?: { from: RelPath; to: RelPath; observed: Entry | undefined }[];
+  /** Groups: the results of its steps; empty when none was begun. */
+  inner?: StepResult[];
+  /** Empty when all of it was done. */
+  failures: Failure[];
+  /** Content bytes written. */
+  bytes: number;
+  /** Something was kept in history. */
+  kept: boolean;
+}
+
+/** Progress of whatever is running: counts since its start. */
+export interface Progress {
+  entries: number;
+  bytes: number;
+  /** What is being worked on. */
+  path: RelPath;
+}
+
+export interface Control {
+  signal: AbortSignal;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** How long versions are kept; whichever limit is met first. 0 means no limit. */
+export interface Retention {
+  days: number;
+  versions: number;
+  bytes: number;
+}
+
+/**
+ * A root that can be scanned and changed. Calls are made one at a time, `probe` and `open` first; only batches of `apply`
+ * may be sent ahead: they are carried out one after the other.
+ * After an exception other than `InterruptedError` only `close` may be called.
+ */
+export interface Replica {
+  /** Looks at a root; writes nothing. May be called before `open`, and for any number of roots. */
+  probe(root: string): Promise<RootProbe>;
+  /**
+   * Takes the lock, makes the root if asked to (it goes again with `close` if nothing is done in it: no token written, no
+   * steps applied), puts right what a dead run left. Once.
+   */
+  open(request: OpenRequest): Promise<OpenedRoot>;
+  scan(request: ScanRequest, control: Control): Promise<ScanResult>;
+  /** SHA-256 of files, in the order asked. */
+  digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]>;
+  /** Carries out steps in order; results in the same order. */
+  apply(batch: ApplyBatch, control: Control): Promise<StepResult[]>;
+  /**
+   * Reads the link's token, or writes a new one: how a root restored from a backup is told from one that went on. Writing
+   * it also keeps the identity of a root that had none before.
+   */
+  token(linkId: string, write?: string): Promise<string | undefined>;
+  /** Moves everything in the root (ignored things too) into history. */
+  cleanOut(control: Control): Promise<{ removed: number; failures: Failure[] }>;
+  /** Removes versions from history that the limits no longer cover. */
+  prune(retention: Retention): Promise<{ removed: number; bytes: number }>;
+  /** Asks the system to store everything written so far. @returns false when that took longer than `timeoutMs` or failed */
+  flush(timeoutMs: number): Promise<boolean>;
+  /** Removes staging, frees the lock, and leaves nothing that was only needed for the run. */
+  close(): Promise<void>;
+}

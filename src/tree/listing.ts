@@ -1,0 +1,209 @@
+/**
+ * The entries of one directory, packed.
+ *
+ * A tree of a million entries must fit in a few dozen megabytes, and "nothing changed here" must cost one `memcmp`. So a
+ * directory's entries, sorted by name, are one byte string, made in one go by the scan and decoded only where somebody
+ * looks:
+ *
+ *     u32 count · u32 bytes of names · u32 bytes of targets · u32 zero        (all little-endian)
+ *     count × { i64 mtimeNs · i64 ctimeNs · u64 ino · u64 size · u32 bits · u32 zero }
+ *     names joined by '/'       (the one byte besides NUL that no name holds)
+ *     targets of the symlinks, in order, joined by NUL
+ *
+ * `bits` is mode (16) | kind (4) | flags (8), from the lowest bit up.
+ */
+import type { Entry, Kind } from './entry.ts';
+import { compareNames, decodeName, encodeName } from './path.ts';
+
+const headerBytes = 16;
+export const recordBytes = 40;
+const kinds: readonly Kind[] = ['file', 'dir', 'symlink', 'special', 'unreadable', 'ignored'];
+const kindCodes = new Map(kinds.map((kind, code) => [kind, code]));
+
+/** `bits` of a record, see above. */
+export function packBits(kind: Kind, mode: number, flags: number): number {
+  return ((mode & 0xffff) | ((kindCodes.get(kind) ?? 0) << 16) | (flags << 20)) >>> 0;
+}
+
+/** One directory's entries, sorted by name, over packed bytes. Immutable. */
+export class Listing {
+  static readonly empty = new Listing(new Uint8Array(headerBytes));
+
+  #lazyView: DataView | undefined;
+  #names: readonly string[] | undefined;
+  #targets: readonly string[] | undefined;
+
+  /** @param bytes as laid out above; checked by `checkListing` when they come from outside */
+  constructor(readonly bytes: Uint8Array) {}
+
+  /** Made when first used: of a large tree's listings most are only ever compared as bytes. */
+  get #view(): DataView {
+    this.#lazyView ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+    return this.#lazyView;
+  }
+
+  /** Packs entries; they need not be sorted, names must be distinct. */
+  static from(entries: Iterable<readonly [name: string, entry: Entry]>): Listing {
+    const sorted = [...entries].sort(([a], [b]) => compareNames(a, b));
+    const names = sorted.map(([name]) => name);
+    const targets = sorted.flatMap(([, entry]) => (entry.kind === 'symlink' ? [entry.target ?? ''] : []));
+    const records = new DataView(new ArrayBuffer(sorted.length * recordBytes));
+    sorted.forEach(([, entry], i) => {
+      writeRecord(records, i * recordBytes, entry);
+    });
+    return new Listing(packListing(new Uint8Array(records.buffer), sorted.length, names, targets));
+  }
+
+  get size(): number {
+    return word(this.bytes, 0);
+  }
+
+  /** Names in order. Decoded once, then kept. */
+  get names(): readonly string[] {
+    this.#names ??= this.#decodeNames();
+    return this.#names;
+  }
+
+  kind(index: number): Kind {
+    return kinds[(this.#bits(index) >>> 16) & 15] ?? 'unreadable';
+  }
+
+  /** Decodes the entry at an index, 0 ≤ index < size. */
+  entry(index: number): Entry {
+    const at = headerBytes + index * recordBytes;
+    const bits = this.#bits(index);
+    const kind = kinds[(bits >>> 16) & 15] ?? 'unreadable';
+    const entry: Entry = {
+      kind,
+      mode: bits & 0xffff,
+      size: Number(this.#view.getBigUint64(at + 24, true)),
+      mtimeNs: this.#view.getBigInt64(at, true),
+      ctimeNs: this.#view.getBigInt64(at + 8, true),
+      ino: this.#view.getBigUint64(at + 16, true),
+      flags: bits >>> 20,
+    };
+    if (kind === 'symlink') entry.target = this.#targetOf(index);
+    return entry;
+  }
+
+  /** Index of a name, or -1. */
+  indexOf(name: string): number {
+    const names = this.names;
+    let low = 0;
+    let high = names.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >>> 1;
+      const order = compareNames(names[middle] ?? '', name);
+      if (order === 0) return middle;
+      if (order < 0) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+
+  get(name: string): Entry | undefined {
+    const index = this.indexOf(name);
+    return index < 0 ? undefined : this.entry(index);
+  }
+
+  *entries(): Generator<[name: string, entry: Entry]> {
+    const names = this.names;
+    for (let i = 0; i < names.length; i += 1) yield [names[i] ?? '', this.entry(i)];
+  }
+
+  /** Names of the sub-directories. */
+  *directories(): Generator<string> {
+    const names = this.names;
+    for (let i = 0; i < names.length; i += 1) if (this.kind(i) === 'dir') yield names[i] ?? '';
+  }
+
+  /** True when the entry here and the entry at another listing's index are the same to the byte (symlink targets apart). */
+  sameRecord(index: number, other: Listing, otherIndex: number): boolean {
+    const at = headerBytes + index * recordBytes;
+    const otherAt = headerBytes + otherIndex * recordBytes;
+    for (let word = 0; word < recordBytes; word += 8) {
+      if (this.#view.getBigInt64(at + word, true) !== other.#view.getBigInt64(otherAt + word, true)) return false;
+    }
+    return true;
+  }
+
+  /** A copy with some entries set, or taken out where the value is undefined. */
+  with(changes: ReadonlyMap<string, Entry | undefined>): Listing {
+    const merged = new Map<string, Entry>();
+    for (const [name, entry] of this.entries()) if (!changes.has(name)) merged.set(name, entry);
+    for (const [name, entry] of changes) if (entry !== undefined) merged.set(name, entry);
+    return Listing.from(merged);
+  }
+
+  #bits(index: number): number {
+    return this.#view.getUint32(headerBytes + index * recordBytes + 32, true);
+  }
+
+  #decodeNames(): readonly string[] {
+    const count = this.size;
+    if (count === 0) return [];
+    const start = headerBytes + count * recordBytes;
+    return decodeJoined(this.bytes.subarray(start, start + this.#view.getUint32(4, true)), '/');
+  }
+
+  #targetOf(index: number): string {
+    if (this.#targets === undefined) {
+      const start = headerBytes + this.size * recordBytes + this.#view.getUint32(4, true);
+      this.#targets = decodeJoined(this.bytes.subarray(start, start + this.#view.getUint32(8, true)), '\0');
+    }
+    let links = 0;
+    for (let i = 0; i < index; i += 1) if (this.kind(i) === 'symlink') links += 1;
+    return this.#targets[links] ?? '';
+  }
+}
+
+function decodeJoined(bytes: Uint8Array, separator: string): string[] {
+  return decodeName(bytes).split(separator);
+}
+
+/** Writes one record at a byte offset. */
+function writeRecord(view: DataView, at: number, entry: Entry): void {
+  view.setBigInt64(at, entry.mtimeNs, true);
+  view.setBigInt64(at + 8, entry.ctimeNs, true);
+  view.setBigUint64(at + 16, entry.ino, true);
+  view.setBigUint64(at + 24, BigInt(entry.size), true);
+  view.setUint32(at + 32, packBits(entry.kind, entry.mode, entry.flags), true);
+}
+
+/**
+ * Puts a listing's bytes together from records already packed (the scan's fast path).
+ *
+ * @param records at least `count` records of `recordBytes`, in the order of `names`
+ */
+export function packListing(
+  records: Uint8Array,
+  count: number,
+  names: readonly string[],
+  targets: readonly string[],
+): Uint8Array {
+  const joinedNames = encodeName(names.join('/'));
+  const joinedTargets = targets.length === 0 ? undefined : encodeName(targets.join('\0'));
+  const recordsEnd = headerBytes + count * recordBytes;
+  const bytes = new Uint8Array(recordsEnd + joinedNames.length + (joinedTargets?.length ?? 0));
+  const header = new DataView(bytes.buffer);
+  header.setUint32(0, count, true);
+  header.setUint32(4, joinedNames.length, true);
+  header.setUint32(8, joinedTargets?.length ?? 0, true);
+  bytes.set(records.subarray(0, count * recordBytes), headerBytes);
+  bytes.set(joinedNames, recordsEnd);
+  if (joinedTargets !== undefined) bytes.set(joinedTargets, recordsEnd + joinedNames.length);
+  return bytes;
+}
+
+/** A little-endian u32, without making a view for it. */
+function word(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
+  return low + (bytes[at + 3] ?? 0) * 0x1000000;
+}
+
+/** Reasons why bytes that came from outside are not a listing, or undefined when they are one. */
+export function checkListing(bytes: Uint8Array): string | undefined {
+  if (bytes.length < headerBytes) return 'shorter than its header';
+  const length = headerBytes + word(bytes, 0) * recordBytes + word(bytes, 4) + word(bytes, 8);
+  return length === bytes.length ? undefined : 'its lengths do not add up';
+}
