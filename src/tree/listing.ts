@@ -15,7 +15,7 @@
 import type { Entry, Kind } from './entry.ts';
 import { compareNames, decodeName, encodeName } from './path.ts';
 
-const headerBytes = 16;
+export const headerBytes = 16;
 export const recordBytes = 40;
 const kinds: readonly Kind[] = ['file', 'dir', 'symlink', 'special', 'unreadable', 'ignored'];
 const kindCodes = new Map(kinds.map((kind, code) => [kind, code]));
@@ -62,6 +62,12 @@ export class Listing {
   get names(): readonly string[] {
     this.#names ??= this.#decodeNames();
     return this.#names;
+  }
+
+  /** Are these, in order, the names? Without decoding them one by one. */
+  hasNames(names: readonly string[]): boolean {
+    if (names.length !== this.size) return false;
+    return names.length === 0 || decodeName(this.#nameBytes()) === names.join('/');
   }
 
   kind(index: number): Kind {
@@ -140,10 +146,12 @@ export class Listing {
   }
 
   #decodeNames(): readonly string[] {
-    const count = this.size;
-    if (count === 0) return [];
-    const start = headerBytes + count * recordBytes;
-    return decodeJoined(this.bytes.subarray(start, start + this.#view.getUint32(4, true)), '/');
+    return this.size === 0 ? [] : decodeJoined(this.#nameBytes(), '/');
+  }
+
+  #nameBytes(): Uint8Array {
+    const start = headerBytes + this.size * recordBytes;
+    return this.bytes.subarray(start, start + word(this.bytes, 4));
   }
 
   #targetOf(index: number): string {

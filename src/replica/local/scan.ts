@@ -14,6 +14,7 @@ import { decodeName, isWithin, joinPath, ownDirectory, type RelPath } from '../.
 import { TreePacker, treeOfChunks } from '../../tree/packer.ts';
 import { Tree } from '../../tree/tree.ts';
 import type { ScanRequest, ScanResult } from '../replica.ts';
+import { looksAsRecorded } from './as-recorded.ts';
 import type { DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
 import { readNames } from './names.ts';
@@ -103,6 +104,7 @@ class Scanner {
       return;
     }
     this.#loadIgnoreFiles(dir.path, prefix, names);
+    if (this.#isAsRecorded(dir, prefix, names, stack)) return;
     const grain = grainNow(this.#granularityNs);
     const kept: string[] = [];
     const targets: string[] = [];
@@ -156,6 +158,34 @@ class Scanner {
     this.#result.entries += kept.length;
     if (ignored.length > 0 || holdsRoot) this.#result.ignoredIn.push(dir.path);
     this.#report(dir.path, kept, targets, ignored);
+  }
+
+  /** The common case, and the quick one: nothing changed here. */
+  #isAsRecorded(dir: Pending, prefix: string, names: readonly string[], stack: Pending[]): boolean {
+    const { reportAll, scope } = this.#request;
+    if (reportAll || scope.length > 0) return false;
+    const recorded = this.#recorded(dir.path);
+    if (recorded === undefined) return false;
+    const own = names.indexOf(ownDirectory);
+    if (own >= 0 && dir.path !== '') return false;
+    const synced = own < 0 ? names : names.filter((name) => name !== ownDirectory);
+    const found = looksAsRecorded(
+      {
+        prefix,
+        names: synced,
+        dev: dir.dev,
+        granularityNs: this.#granularityNs,
+        isIgnored: this.#matcher.isEmpty
+          ? undefined
+          : (name, isDirectory) => this.#matcher.ignores(joinPath(dir.path, name), isDirectory),
+      },
+      recorded,
+    );
+    if (found === undefined) return false;
+    for (const index of found.directories) stack.push({ path: joinPath(dir.path, synced[index] ?? ''), dev: dir.dev });
+    this.#result.bytes += found.bytes;
+    this.#result.entries += synced.length;
+    return true;
   }
 
   /** Puts the directory into the result unless it is as recorded. */
