@@ -15,7 +15,7 @@ import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { isSafePath, type RelPath } from '../../tree/path.ts';
 import type { Reason } from '../../reconcile/plan.ts';
 import type { ApplyBatch, ApplyStep, Failure, StepResult, UnitStep } from '../replica.ts';
-import { setTimes, type Copied } from './copy.ts';
+import type { Copied } from './copy.ts';
 import { openNoFollow, pathOfHandle, type DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
 import type { HistoryWriter } from './history/keep.ts';
@@ -25,6 +25,7 @@ import { copyFrom, makeSymlink, type StagedUnit } from './stage-unit.ts';
 import type { Staging } from './staging.ts';
 import { lstatIfPresent, matches, observe, readTarget } from './stat.ts';
 import type { Work } from './slices.ts';
+import { setTimes } from './utime.ts';
 
 export interface ApplyContext {
   handles: DirHandles;

@@ -12,6 +12,7 @@ import { errnoCode, LockstepError } from '../../base/errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { encodeName } from '../../tree/path.ts';
 import { toFs } from './fs-path.ts';
+import { setTimes } from './utime.ts';
 import { entryOf, matches, noGrain } from './stat.ts';
 import type { Work } from './slices.ts';
 
@@ -163,16 +164,4 @@ function tryClone(source: number, dev: bigint, to: string): boolean {
     cannotClone.add(dev);
     return false;
   }
-}
-
-/**
- * Sets an mtime exactly to the microsecond (NODE.md, trap 4: Node's times are doubles of seconds, truncated by the kernel
- * call below; a quarter of a microsecond more keeps the truncation from losing one).
- */
-export function setTimes(target: number | string, mtimeUs: bigint): void {
-  // Negative numbers would mean "now" to Node; a Date takes them, to the millisecond.
-  const mtime = mtimeUs < 0n ? new Date(Math.floor(Number(mtimeUs) / 1000)) : Number(mtimeUs) / 1e6 + 2.5e-7;
-  const atime = Date.now() / 1000;
-  if (typeof target === 'number') fs.futimesSync(target, atime, mtime);
-  else fs.utimesSync(toFs(target), atime, mtime);
 }

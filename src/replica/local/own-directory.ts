@@ -17,6 +17,7 @@ import { ownDirectory } from '../../tree/path.ts';
 import { readNames } from './names.ts';
 import { readFileIfPresent } from './read.ts';
 import { toFs } from './fs-path.ts';
+import { timeArgument } from './utime.ts';
 
 export class OwnDirectory {
   /** Path of `.lockstep`, through the root's handle. */
@@ -146,9 +147,8 @@ export class OwnDirectory {
   #keepingRootTime(act: () => void): void {
     const { atimeMs, mtimeNs } = fs.statSync(this.#rootPrefix, { bigint: true });
     act();
-    const seconds = Number(mtimeNs / 1000n) / 1e6 + 2.5e-7;
     try {
-      fs.utimesSync(this.#rootPrefix, Number(atimeMs) / 1000, seconds);
+      fs.utimesSync(this.#rootPrefix, Number(atimeMs) / 1000, timeArgument(mtimeNs / 1000n));
     } catch (error) {
       // Somebody else's directory that we may write to: only its owner may set its time.
       if (errnoCode(error) !== 'EPERM') throw error;

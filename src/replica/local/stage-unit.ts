@@ -13,6 +13,7 @@ import { toFs } from './fs-path.ts';
 import type { Staging } from './staging.ts';
 import { observe } from './stat.ts';
 import type { Work } from './slices.ts';
+import { setLinkTimes } from './utime.ts';
 
 /** A directory to be built: plain data, it may go to another thread. */
 export interface StagingTask {
@@ -123,9 +124,7 @@ export function* copyFrom(content: ContentSource | undefined, task: CopyTask): W
 
 export function makeSymlink(to: string, source: Entry): Entry {
   fs.symlinkSync(toFs(source.target ?? ''), toFs(to));
-  const time = mtimeUs(source);
-  const mtime = time < 0n ? new Date(Number(time) / 1000) : Number(time) / 1e6 + 2.5e-7;
-  fs.lutimesSync(toFs(to), Date.now() / 1000, mtime);
+  setLinkTimes(to, mtimeUs(source));
   const entry = observe(to, 0n);
   if (entry === undefined) throw new StepError('changed-meanwhile', 'it vanished from staging');
   return entry;
