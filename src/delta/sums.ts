@@ -19,20 +19,16 @@ export class Sums {
   /** What a byte's weight is multiplied by with each byte that follows it. */
   readonly multiplier: number;
   readonly #salt: Uint8Array;
-  /** The multiplier's powers from the 2nd to the 8th. */
-  readonly #powers: readonly [number, number, number, number, number, number, number];
+  /** The multiplier's powers, from the 0th to the 8th. */
+  readonly #powers = new Int32Array(9);
 
   /** @param salt 16 random bytes. @throws RangeError when they are not 16 */
   constructor(salt: Uint8Array) {
     if (salt.length !== saltLength) throw new RangeError(`a salt has ${saltLength} bytes, not ${salt.length}`);
     this.#salt = salt;
-    // 5 modulo 8: such numbers take longest to repeat in their powers.
-    const m = (this.strong(new Uint8Array(0), 0, 0).readInt32LE(0) & ~7) | 5;
-    const m2 = Math.imul(m, m);
-    const m3 = Math.imul(m2, m);
-    const m4 = Math.imul(m2, m2);
-    this.multiplier = m;
-    this.#powers = [m2, m3, m4, Math.imul(m4, m), Math.imul(m4, m2), Math.imul(m4, m3), Math.imul(m4, m4)];
+    // 5 modulo 8: the powers of such numbers take longest to repeat.
+    this.multiplier = (this.strong(new Uint8Array(0), 0, 0).readInt32LE(0) & ~7) | 5;
+    for (let i = 0; i <= 8; i += 1) this.#powers[i] = this.power(i);
   }
 
   /** The multiplier to the power of `exponent`: the weight of the byte that is so far from the end. */
@@ -48,8 +44,16 @@ export class Sums {
 
   /** The weak sum of `bytes` in [from, to), as a signed 32-bit number. */
   weak(bytes: Uint8Array, from: number, to: number): number {
-    const m = this.multiplier;
-    const [m2, m3, m4, m5, m6, m7, m8] = this.#powers;
+    // Read from typed arrays, the powers are known to be 32-bit integers in the loop.
+    const powers = this.#powers;
+    const m1 = powers[1] as number;
+    const m2 = powers[2] as number;
+    const m3 = powers[3] as number;
+    const m4 = powers[4] as number;
+    const m5 = powers[5] as number;
+    const m6 = powers[6] as number;
+    const m7 = powers[7] as number;
+    const m8 = powers[8] as number;
     let sum = 0;
     let at = from;
     // Eight bytes at a time: else each would wait for the multiplication before it.
@@ -62,11 +66,11 @@ export class Sums {
       const low =
         Math.imul(byteAt(bytes, at + 4), m3) +
         Math.imul(byteAt(bytes, at + 5), m2) +
-        Math.imul(byteAt(bytes, at + 6), m) +
+        Math.imul(byteAt(bytes, at + 6), m1) +
         byteAt(bytes, at + 7);
       sum = (Math.imul(sum, m8) + (high | 0) + (low | 0)) | 0;
     }
-    for (; at < to; at += 1) sum = (Math.imul(sum, m) + byteAt(bytes, at)) | 0;
+    for (; at < to; at += 1) sum = (Math.imul(sum, m1) + byteAt(bytes, at)) | 0;
     return sum;
   }
 

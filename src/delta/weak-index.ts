@@ -41,8 +41,8 @@ export class WeakIndex {
     this.#multiplier = sums.multiplier;
     this.#leaving = sums.power(signature.blockSize);
     const bits = Math.ceil(Math.log2(Math.max(count, 16)));
-    // 32 bits of the filter for a block, up to 2 MiB; 4 slots, rounded up to a power of two.
-    const filterBits = Math.min(bits + 5, 24);
+    // 128 bits of the filter for a block, up to 2 MiB; 4 slots; both rounded up to a power of two.
+    const filterBits = Math.min(bits + 7, 24);
     this.#filterShift = 32 - filterBits;
     this.#filter = new Int32Array(2 ** (filterBits - 5));
     this.#slotShift = 32 - (bits + 2);
@@ -54,7 +54,7 @@ export class WeakIndex {
   /** Puts the window over the block of `bytes` at `at`. @returns whether some block of the base may be the same */
   place(bytes: Uint8Array, at: number): boolean {
     this.#current = this.#sums.weak(bytes, at, at + this.#blockSize);
-    return this.#isPossible(this.#current) && this.#isKnown(this.#current);
+    return this.#isKnown(this.#current);
   }
 
   /**
@@ -63,25 +63,44 @@ export class WeakIndex {
    * @returns where it stopped because some block may be the same; or -1 when it is at `last` and there is none
    */
   roll(bytes: Uint8Array, from: number, last: number): number {
-    // All in locals: this loop runs once for every byte that the base does not have.
-    const blockSize = this.#blockSize;
-    const multiplier = this.#multiplier;
-    const leaving = this.#leaving;
+    // This loop runs for every byte that the base does not have. So all is in locals that are known to be 32-bit
+    // integers, and four positions are asked about at once: one branch that is rarely taken instead of four.
     const filter = this.#filter;
     const shift = this.#filterShift;
+    const wordShift = shift + 5;
+    const m = this.#multiplier | 0;
+    const m2 = Math.imul(m, m);
+    const leaving = this.#leaving | 0;
+    const ahead = this.#blockSize;
     let sum = this.#current;
-    for (let at = from; at < last; at += 1) {
-      const entering = bytes[at + blockSize] as number;
-      const left = bytes[at] as number;
-      sum = (Math.imul(sum, multiplier) + entering - Math.imul(left, leaving)) | 0;
-      const bit = Math.imul(sum, spread) >>> shift;
-      if (((filter[bit >>> 5] as number) & (1 << bit)) !== 0 && this.#isKnown(sum)) {
-        this.#current = sum;
-        return at + 1;
+    let at = from;
+    for (const end = last - 3; at < end; at += 4) {
+      const a = (byteAt(bytes, at + ahead) - Math.imul(byteAt(bytes, at), leaving)) | 0;
+      const b = (byteAt(bytes, at + ahead + 1) - Math.imul(byteAt(bytes, at + 1), leaving)) | 0;
+      const c = (byteAt(bytes, at + ahead + 2) - Math.imul(byteAt(bytes, at + 2), leaving)) | 0;
+      const d = (byteAt(bytes, at + ahead + 3) - Math.imul(byteAt(bytes, at + 3), leaving)) | 0;
+      const first = (Math.imul(sum, m) + a) | 0;
+      const second = (Math.imul(sum, m2) + ((Math.imul(a, m) + b) | 0)) | 0;
+      const third = (Math.imul(second, m) + c) | 0;
+      const fourth = (Math.imul(second, m2) + ((Math.imul(c, m) + d) | 0)) | 0;
+      const possible =
+        ((filter[first >>> wordShift] as number) >>> (first >>> shift)) |
+        ((filter[second >>> wordShift] as number) >>> (second >>> shift)) |
+        ((filter[third >>> wordShift] as number) >>> (third >>> shift)) |
+        ((filter[fourth >>> wordShift] as number) >>> (fourth >>> shift));
+      if ((possible & 1) !== 0) {
+        if (this.#isKnown(first)) return this.#stop(first, at + 1);
+        if (this.#isKnown(second)) return this.#stop(second, at + 2);
+        if (this.#isKnown(third)) return this.#stop(third, at + 3);
+        if (this.#isKnown(fourth)) return this.#stop(fourth, at + 4);
       }
+      sum = fourth;
     }
-    this.#current = sum;
-    return -1;
+    for (; at < last; at += 1) {
+      sum = (Math.imul(sum, m) + byteAt(bytes, at + ahead) - Math.imul(byteAt(bytes, at), leaving)) | 0;
+      if (this.#isKnown(sum)) return this.#stop(sum, at + 1);
+    }
+    return this.#stop(sum, -1);
   }
 
   /** @returns the first block with the window's weak sum and this strong sum, or -1 */
@@ -127,7 +146,7 @@ export class WeakIndex {
       const other = slots[slot] as number;
       if (other < 0) {
         slots[slot] = block;
-        const bit = Math.imul(weak, spread) >>> this.#filterShift;
+        const bit = weak >>> this.#filterShift;
         this.#filter[bit >>> 5] = (this.#filter[bit >>> 5] as number) | (1 << bit);
         return;
       }
@@ -137,9 +156,9 @@ export class WeakIndex {
     }
   }
 
-  #isPossible(sum: number): boolean {
-    const bit = Math.imul(sum, spread) >>> this.#filterShift;
-    return ((this.#filter[bit >>> 5] as number) & (1 << bit)) !== 0;
+  #stop(sum: number, at: number): number {
+    this.#current = sum;
+    return at;
   }
 
   #isKnown(sum: number): boolean {
@@ -154,4 +173,8 @@ export class WeakIndex {
     }
     return false;
   }
+}
+
+function byteAt(bytes: Uint8Array, index: number): number {
+  return bytes[index] as number;
 }
