@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'state'
   | 'not-found'
   | 'protocol'
+  | 'connection'
   | 'io';
 
 /** Process exit codes, as documented in `lockstep --help`. */
