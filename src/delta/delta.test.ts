@@ -235,6 +235,20 @@ it('needs fewer bytes than a signature of 8 bytes a block and two blocks beyond 
 });
 
 describe('a signature made to cost time', () => {
+  it('or made up at random leads to a delta that the patch takes, whatever it makes', () => {
+    const changed = concat(noise(5 * block), new Uint8Array(5 * block));
+    const sums = fc.uint8Array({ minLength: 60, maxLength: 60 });
+    fc.assert(
+      fc.property(sums, fc.integer({ min: 9 * block + 1, max: 10 * block }), fc.boolean(), (blocks, size, zeros) => {
+        // All weak sums 0, which is the sum of zeros, or any.
+        if (zeros) for (let at = 0; at < blocks.length; at += 6) blocks.fill(0, at, at + 4);
+        const { instructions } = search({ size, blockSize: block, strongLength: 2, salt, blocks }, changed, [777]);
+        const result = patched(new Uint8Array(size), encoded(instructions), changed.length, [100]);
+        expect(result.length).toBe(changed.length);
+      }),
+    );
+  });
+
   it('is not worth more strong sums than the bytes that passed', () => {
     const zeros = new Uint8Array(2 ** 20);
     const honest = signatureOf(zeros);

@@ -89,8 +89,9 @@ it('has other sums under another salt', () => {
   expect(Buffer.compare(blocks, signatureOf(5000).blocks)).not.toBe(0);
 });
 
-it('refuses a salt of another length', () => {
+it('refuses a salt of another length and a file beyond all bounds', () => {
   expect(() => new SignatureBuilder(1, new Uint8Array(15))).toThrow(RangeError);
+  expect(() => new SignatureBuilder(2 ** 44 + 1, salt)).toThrow(RangeError);
 });
 
 it('has blocks and sums that grow with the file', () => {

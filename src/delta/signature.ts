@@ -1,4 +1,4 @@
-import { blockSizeFor, strongLengthFor, weakLength } from './sizes.ts';
+import { blockSizeFor, maxDeltaSize, strongLengthFor, weakLength } from './sizes.ts';
 import { Sums } from './sums.ts';
 
 /** What the side with the new file must know of the base: the sums of its blocks, in order. */
@@ -36,8 +36,10 @@ export class SignatureBuilder {
    * @param size how large the base will be, in bytes. It is what block size and sums are chosen by; should the base turn out
    *   to be larger or smaller, its signature is right nevertheless.
    * @param salt 16 random bytes, new for each transfer; not to be changed afterwards
+   * @throws RangeError when the size is above `maxDeltaSize`, or the salt of another length
    */
   constructor(size: number, salt: Uint8Array) {
+    if (size > maxDeltaSize) throw new RangeError(`a file of ${size} bytes is too large for a signature`);
     this.#sums = new Sums(salt);
     this.#salt = salt;
     this.#blockSize = blockSizeFor(size);
