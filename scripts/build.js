@@ -24,7 +24,7 @@ const sources = ['src', 'scripts/build.js', 'scripts/launcher.cjs', 'package.jso
 const typeSources = [...sources, 'scripts/option-types.js', 'tsconfig.json', 'tsconfig.types.json'];
 
 /** The files that make a build complete; a missing one means that somebody cleaned up by hand. */
-const bundleOutputs = ['lockstep.cjs', 'cli.cjs', 'agent-worker.cjs', 'index.js'];
+const bundleOutputs = ['lockstep.cjs', 'cli.cjs', 'agent-worker.cjs', 'agent.cjs', 'index.js'];
 const typeOutputs = ['types/index.d.ts'];
 
 const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -55,14 +55,26 @@ const bundles = [
     },
   },
   {
-    // One file, because it may be sent through a pipe; Node 18, because that is what Debian 12 has at the far end.
     input: { 'agent-worker': 'src/replica/agent/worker.ts' },
-    transform: { target: 'node18' },
+    transform: { target: 'node20.19' },
     output: {
       format: 'cjs',
       entryFileNames: '[name].cjs',
       codeSplitting: false,
       minify: readable,
+      intro: 'const __lockstepDist = __dirname;',
+    },
+  },
+  {
+    // One file, because it is sent through a pipe; Node 18, because that is what Debian 12 has at the far end.
+    input: { agent: 'src/replica/agent/main.ts' },
+    transform: { target: 'node18' },
+    output: {
+      format: 'cjs',
+      entryFileNames: '[name].cjs',
+      codeSplitting: false,
+      // Nobody reads it over there, and every byte of it is sent.
+      minify: true,
       intro: 'const __lockstepDist = __dirname;',
     },
   },

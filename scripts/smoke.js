@@ -69,13 +69,13 @@ const checks = {
     const plain = ['CHANGELOG.md', 'LICENSE', 'README.md', 'THIRD_PARTY_NOTICES.md', 'package.json'];
     const allowed = (name) =>
       plain.includes(name) ||
-      /^dist\/(lockstep|cli|agent-worker)\.cjs$|^dist\/index\.js$/.test(name) ||
+      /^dist\/(lockstep|cli|agent|agent-worker)\.cjs$|^dist\/index\.js$/.test(name) ||
       /^dist\/chunks\/[^/]+\.c?js$|^dist\/types\/.+\.d\.ts$/.test(name);
     assert.deepEqual(
       files.filter((name) => !allowed(name)),
       [],
     );
-    const dist = ['lockstep.cjs', 'cli.cjs', 'agent-worker.cjs', 'index.js', 'types/index.d.ts'];
+    const dist = ['lockstep.cjs', 'cli.cjs', 'agent.cjs', 'agent-worker.cjs', 'index.js', 'types/index.d.ts'];
     const needed = [...plain, ...dist.map((name) => `dist/${name}`)];
     assert.deepEqual(
       needed.filter((name) => !files.includes(name)),

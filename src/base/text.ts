@@ -1,4 +1,4 @@
-/** Text for terminals. */
+/** Text as it is stored and shown. */
 
 /**
  * Makes a name safe to print: control characters as escapes, bytes that are not UTF-8 (lone surrogates, tree/path.ts) as
@@ -15,6 +15,13 @@ export function escapeControls(text: string): string {
       return `\\x${(unit >= 0xdc80 ? unit - 0xdc00 : unit).toString(16).padStart(2, '0')}`;
     },
   );
+}
+
+const native = (String.prototype as Partial<Pick<string, 'isWellFormed'>>).isWellFormed;
+
+/** Holds no lone surrogate: a name that is valid UTF-8 (tree/path.ts). Node 18 has no method for it. */
+export function isWellFormed(text: string): boolean {
+  return native === undefined ? !/\p{Surrogate}/u.test(text) : native.call(text);
 }
 
 /** A word as a POSIX shell takes it: quoted where it has to be, control characters included. */

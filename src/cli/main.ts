@@ -10,17 +10,14 @@ import type { Replica } from '../replica/replica.ts';
 // only make a large sync larger: 70 MB at a million entries.
 setFlagsFromString('--max-semi-space-size=2');
 
-export interface Agents {
-  a: Replica;
-  b: Replica;
-}
-
-/** Commands that work on two roots, if they are going to: `--help` and mistakes need no agents. */
-function startAgents(args: readonly string[]): Agents | undefined {
+/** For the local ones of a command's two roots, if it is going to have any: `--help` and mistakes need no agents. */
+function startAgents(args: readonly string[]): Replica[] {
   const [command] = args;
-  if (command !== 'sync' && command !== 'push' && command !== 'pull') return undefined;
-  if (args.length < 3 || args.includes('--help') || args.includes('-h')) return undefined;
-  return { a: startAgentThread(), b: startAgentThread() };
+  if (command !== 'sync' && command !== 'push' && command !== 'pull') return [];
+  if (args.length < 3 || args.includes('--help') || args.includes('-h')) return [];
+  // A guess will do: one that is missing is started later, and one too many is ended.
+  const isRemote = args.includes('--') || args.some((word) => /^[^-/][^/]*:/.test(word));
+  return isRemote ? [startAgentThread()] : [startAgentThread(), startAgentThread()];
 }
 
 async function main(): Promise<void> {

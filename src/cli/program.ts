@@ -3,11 +3,10 @@ import { Command, CommanderError } from '@commander-js/extra-typings';
 import { exitCodes, LockstepError, UsageError } from '../base/errors.ts';
 import { historyCommand } from './commands/history.ts';
 import { restoreCommand } from './commands/restore.ts';
-import { pullCommand, pushCommand, syncCommand } from './commands/sync.ts';
-import type { Agents } from './main.ts';
+import { pullCommand, pushCommand, syncCommand, type Run } from './commands/sync.ts';
+import type { Replica } from '../replica/replica.ts';
+import { version } from '../base/version.ts';
 import { printError } from './render/error.ts';
-
-declare const __LOCKSTEP_VERSION__: string;
 
 const help = `
 Examples:
@@ -24,7 +23,7 @@ Exit codes:
 `;
 
 /** Runs a command line. @returns the exit code; never throws for what a user can do wrong */
-export async function runProgram(argv: readonly string[], agents: Agents | undefined): Promise<number> {
+export async function runProgram(argv: readonly string[], agents: readonly Replica[]): Promise<number> {
   // A reader that stops reading (`| head`) is not an error, and no reason to leave a run half-done.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -35,7 +34,7 @@ export async function runProgram(argv: readonly string[], agents: Agents | undef
   const setExitCode = (code: number): void => void (exitCode = code);
   const program = new Command('lockstep')
     .description('Keeps directories in step: one-way or two-way, fast, and without losing a file.')
-    .version(__LOCKSTEP_VERSION__, '-V, --version', 'print the version')
+    .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .addHelpText('after', help)
     // `restore ROOT PATH --version 2` is the command's --version, not the program's.
@@ -44,22 +43,32 @@ export async function runProgram(argv: readonly string[], agents: Agents | undef
     .configureOutput({ outputError: (text, write) => write(ownWords(text)) })
     .helpCommand('help [command]', 'show help for a command')
     .configureHelp({ helpWidth: Math.min(process.stdout.columns || 100, 110) });
+  const { words, command } = splitCommand(argv);
+  const run: Run = { agents, remoteCommand: command, setExitCode };
   const commands: Command[] = [
-    syncCommand(agents, setExitCode),
-    pushCommand(agents, setExitCode),
-    pullCommand(agents, setExitCode),
+    syncCommand(run),
+    pushCommand(run),
+    pullCommand(run),
     historyCommand(),
     restoreCommand(),
   ];
   for (const command of commands) program.addCommand(inheritSettings(command, program));
   try {
-    await program.parseAsync([...argv]);
+    await program.parseAsync(words);
     return exitCode;
   } catch (error) {
     return codeOf(error, argv);
   } finally {
-    await Promise.allSettled([agents?.a.close(), agents?.b.close()]);
+    await Promise.allSettled(agents.map((agent) => agent.close()));
   }
+}
+
+/** What stands behind `--` of the commands that sync is the command that leads to the far side: commander never sees it. */
+function splitCommand(argv: readonly string[]): { words: string[]; command: string[] | undefined } {
+  const at = argv.indexOf('--');
+  const syncs = ['sync', 'push', 'pull'].includes(argv[2] ?? '');
+  if (at < 0 || !syncs) return { words: [...argv], command: undefined };
+  return { words: argv.slice(0, at), command: argv.slice(at + 1) };
 }
 
 function inheritSettings(command: Command, program: Command): Command {

@@ -9,7 +9,7 @@ import type { DigestAnswer, ReconcileInput } from '../reconcile/input.ts';
 import { isMirror, otherSide, sourceOf, type Mode, type ReconcileOptions, type Side } from '../reconcile/options.ts';
 import type { DigestNeed, Plan } from '../reconcile/plan.ts';
 import { reconcile, type Reconciled } from '../reconcile/reconcile.ts';
-import type { Control, OpenedRoot, OpenRequest, Replica } from '../replica/replica.ts';
+import type { Control, OpenedRoot, OpenRequest, Replica, RootProbe } from '../replica/replica.ts';
 import { actionsOf } from './actions.ts';
 import { atomicMatcher } from './atomic.ts';
 import { Baseline } from './baseline/baseline.ts';
@@ -30,6 +30,9 @@ const flushMs = 400;
 const digestBatch = 2000;
 /** Each pass answers all questions of the one before; more than this means that the sides never hold still. */
 const maxPasses = 6;
+
+/** Clocks that differ by less are taken for equal: the way of a message cannot be told from it. */
+const minOffsetMs = 1000;
 
 const sides = ['a', 'b'] as const;
 
@@ -157,7 +160,7 @@ class Cycle {
     };
     // One after the other, in an order that is the same for every run over the same two roots: two runs that meet
     // head-on cannot each hold one lock.
-    const order = probes.a.realPath < probes.b.realPath ? sides : (['b', 'a'] as const);
+    const order = placeOf(probes.a) < placeOf(probes.b) ? sides : (['b', 'a'] as const);
     for (const side of order) await open(side);
     for (const side of sides) for (const line of this.#opened[side]?.recovered ?? []) this.#report.notice(line);
   }
@@ -267,8 +270,7 @@ class Cycle {
       force: options.force,
       scope: options.scope,
       isAtomic: atomicMatcher(options.atomic),
-      clockOffsetNs: 0n,
-      clockUncertaintyNs: granularity(this.#opened),
+      ...clocks(this.#opened),
       conflictStamp: compactStamp(Date.now()).replace(/\.\d+Z$/, 'Z'),
       checksum: options.checksum,
     };
@@ -424,6 +426,11 @@ function isAlive(baseline: Baseline): boolean {
   return baseline.exists;
 }
 
+/** Where a root is, in the whole world. */
+function placeOf({ host, realPath }: RootProbe): string {
+  return host === undefined ? realPath : `${host} ${realPath}`;
+}
+
 interface Link {
   /** Names the link's files in the state directory. */
   id: string;
@@ -433,7 +440,7 @@ interface Link {
 
 /** A link is its two roots, in whatever order they are named. */
 function linkOf(probes: Probes): Link {
-  const paths = [probes.a.realPath, probes.b.realPath];
+  const paths = [placeOf(probes.a), placeOf(probes.b)];
   const sorted = [...paths].sort();
   const id = createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 32);
   return { id, swapped: sorted[0] !== paths[0] };
@@ -461,6 +468,19 @@ function bothOpened(opened: Record<Side, OpenedRoot | undefined>): Record<Side, 
   const { a, b } = opened;
   if (a === undefined || b === undefined) throw new LockstepError('protocol', 'a root is not open');
   return { a, b };
+}
+
+/** How far b's clock is ahead of a's, and which differences between two times mean nothing. */
+function clocks(opened: Record<Side, OpenedRoot | undefined>): { clockOffsetNs: bigint; clockUncertaintyNs: bigint } {
+  const [a, b] = [opened.a?.capabilities.clock, opened.b?.capabilities.clock];
+  const ns = (ms: number): bigint => BigInt(Math.round(ms * 1e6));
+  const uncertaintyMs = (a?.uncertaintyMs ?? 0) + (b?.uncertaintyMs ?? 0);
+  const offsetMs = (b?.offsetMs ?? 0) - (a?.offsetMs ?? 0);
+  return {
+    // What may be nothing but the way of a message is not an offset: machines that keep time agree to milliseconds.
+    clockOffsetNs: Math.abs(offsetMs) <= Math.max(uncertaintyMs, minOffsetMs) ? 0n : ns(offsetMs),
+    clockUncertaintyNs: granularity(opened) + (Math.abs(offsetMs) <= minOffsetMs ? 0n : ns(uncertaintyMs)),
+  };
 }
 
 function granularity(opened: Record<Side, OpenedRoot | undefined>): bigint {

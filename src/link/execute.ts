@@ -9,6 +9,7 @@ import type { ReconcileInput } from '../reconcile/input.ts';
 import { otherSide, type Side } from '../reconcile/options.ts';
 import type { Plan, Step, TreeStep } from '../reconcile/plan.ts';
 import type { ApplyStep, Failure, OpenedRoot, Replica, StepResult, UnitStep } from '../replica/replica.ts';
+import { applyWithContent } from './content.ts';
 import { actionOfStep, createAction, unitsOf, type TreeUnit } from './actions.ts';
 import { groupAtomic } from './atomic.ts';
 import type { Baseline } from './baseline/baseline.ts';
@@ -360,15 +361,17 @@ class Executor {
 
   async #batch(side: Side, tasks: readonly Task[]): Promise<void> {
     if (tasks.length === 0) return;
-    const { replicas, opened, options, report, signal } = this.#execution;
-    const hostPath = opened[otherSide(side)].capabilities.hostPath;
-    const content = hostPath === undefined ? undefined : { hostPath };
-    const steps = tasks.map(({ step }) => step);
+    const { replicas, opened, options, signal, report } = this.#execution;
     const onProgress = ({ bytes }: { bytes: number }): void => {
       this.#progress.running[side] = bytes;
       this.#tell();
     };
-    const results = await replicas[side].apply({ steps, content, rules: options.rules }, { signal, onProgress });
+    const steps = tasks.map(({ step }) => step);
+    const results = await applyWithContent(
+      { steps, rules: options.rules },
+      { to: replicas[side], from: replicas[otherSide(side)], hostPath: sharedHostPath(opened, side) },
+      { signal, onProgress },
+    );
     this.#progress.running[side] = 0;
     for (const [index, result] of results.entries()) {
       this.#progress.bytes += result.bytes;
@@ -382,6 +385,12 @@ class Executor {
     const { entries, bytes, running } = this.#progress;
     this.#execution.report.progress('applying', entries, bytes + running.a + running.b);
   }
+}
+
+/** Where the other side's files are on this machine, if both sides are on it. */
+function sharedHostPath(opened: Record<Side, OpenedRoot>, side: Side): string | undefined {
+  const other = opened[otherSide(side)].capabilities.hostPath;
+  return opened[side].capabilities.hostPath === undefined ? undefined : other;
 }
 
 /** Cuts tasks into batches; a full one on one side takes along what has gathered on the other. */

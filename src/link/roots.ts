@@ -81,6 +81,7 @@ function checkOne(root: string, probe: RootProbe, mustExist: boolean, known: boo
 
 function checkOverlap(roots: Record<Side, string>, probes: Probes): void {
   const { a, b } = probes;
+  if (a.host !== b.host) return;
   const same = a.realPath === b.realPath || (a.inode !== '' && a.inode === b.inode);
   if (!same && !contains(a.realPath, b.realPath) && !contains(b.realPath, a.realPath)) return;
   const how = same ? 'are the same directory' : 'lie one inside the other';

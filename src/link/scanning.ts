@@ -43,7 +43,7 @@ export async function scanBoth(task: ScanTask): Promise<Scans> {
       rules: options.rules,
       ignoreFiles,
       scope: options.scope,
-      previous: task.baseline.packed(side),
+      previous: { as: 'packed', layers: task.baseline.packed(side) },
       reportAll: options.checksum,
     };
     const onProgress = (progress: { entries: number }): void => {

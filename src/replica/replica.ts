@@ -11,6 +11,7 @@ import type { Entry } from '../tree/entry.ts';
 import type { IgnoreRules } from '../tree/ignore/rules.ts';
 import type { RelPath } from '../tree/path.ts';
 import type { Tree } from '../tree/tree.ts';
+import type { ReadRequest } from './content-stream.ts';
 import type { DigestAnswer } from '../reconcile/input.ts';
 import type {
   LinkStep,
@@ -35,6 +36,8 @@ export interface RootProbe {
   dangerous: boolean;
   /** Why it could not be looked at. */
   reason?: string;
+  /** The machine that it is on, by the name it was reached by; this one when absent. */
+  host?: string;
 }
 
 /** What a replica's file system and system can do; differences by platform are asked for here, never guessed. */
@@ -45,6 +48,8 @@ export interface Capabilities {
   granularityNs: bigint;
   /** Where the root is on this very machine, so that a replica beside it may copy straight from it. */
   hostPath: string | undefined;
+  /** The clock over there: how far it is ahead of ours, and what that may be off by. Ours when absent. */
+  clock?: { offsetMs: number; uncertaintyMs: number };
 }
 
 export interface OpenRequest {
@@ -76,17 +81,21 @@ export interface OpenedRoot {
   session: string;
 }
 
+/**
+ * - `packed`: by `encodeTree`, in layers of which a later one replaces whole directories of an earlier one
+ * - `digests`: only digests of the directories' listings (listing-digest.ts), for a replica that is far away
+ */
+export type Recorded =
+  { as: 'packed'; layers: readonly Uint8Array[] } | { as: 'digests'; salt: Uint8Array; digests: Uint8Array };
+
 export interface ScanRequest {
   rules: IgnoreRules;
   /** Text to use for an ignore file instead of what is on disk; undefined text: as if it were not there. */
   ignoreFiles: readonly { dir: RelPath; name: string; text: string | undefined }[];
   /** Only these paths; empty means all. */
   scope: readonly RelPath[];
-  /**
-   * What this side recorded, packed by `encodeTree`, in layers of which a later one replaces whole directories of an
-   * earlier one; directories that still look so are not reported. Empty: everything is.
-   */
-  previous: readonly Uint8Array[];
+  /** What was recorded of this side; directories that still look so are not reported. */
+  previous: Recorded;
   /** Report every directory, also those that look as recorded. */
   reportAll: boolean;
 }
@@ -109,17 +118,21 @@ export interface ScanResult {
   mountsGone: RelPath[];
 }
 
+/** A file of which the other side has another version. */
+export interface SignatureRequest {
+  path: RelPath;
+  /** The file as it was scanned. */
+  expect: Entry;
+}
+
 export interface DigestRequest {
   path: RelPath;
   /** The file as it was scanned; another one is answered with `changed`. */
   expect: Entry;
 }
 
-/** Where the content of steps comes from. */
-export interface ContentSource {
-  /** The other root on this machine. */
-  hostPath: string;
-}
+/** Where the content of steps comes from: the other root, on this machine or through a stream that comes with the batch. */
+export type ContentSource = { via: 'host'; hostPath: string } | { via: 'stream' };
 
 /** A whole new directory with its files and links, but not its sub-directories: the unit of first copies. */
 export interface UnitStep {
@@ -175,6 +188,8 @@ export interface StepResult {
   inner?: StepResult[];
   /** Empty when all of it was done. */
   failures: Failure[];
+  /** It failed only because a delta did not fit; with its whole content it may succeed. */
+  wantsWhole?: true;
   /** Content bytes written. */
   bytes: number;
   /** Something was kept in history. */
@@ -217,8 +232,22 @@ export interface Replica {
   scan(request: ScanRequest, control: Control): Promise<ScanResult>;
   /** SHA-256 of files, in the order asked. */
   digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]>;
-  /** Carries out steps in order; results in the same order. */
-  apply(batch: ApplyBatch, control: Control): Promise<StepResult[]>;
+  /**
+   * Signatures of files (delta/), encoded, in the order asked; undefined for a file that is not what was expected. May be
+   * called while batches are being applied.
+   */
+  signatures(requests: readonly SignatureRequest[], control: Control): Promise<(Uint8Array | undefined)[]>;
+  /**
+   * Content of files as content-stream.ts has it, in the order asked. Streams are served one after the other, also while
+   * batches are being applied; one that is no longer wanted is ended with `return`.
+   */
+  read(requests: readonly ReadRequest[], control: Control): AsyncGenerator<Uint8Array, void, undefined>;
+  /**
+   * Carries out steps in order; results in the same order.
+   *
+   * @param content what the steps need (wanted-content.ts), for a batch whose content comes `via: 'stream'`
+   */
+  apply(batch: ApplyBatch, control: Control, content?: AsyncIterable<Uint8Array>): Promise<StepResult[]>;
   /**
    * Reads the link's token, or writes a new one: how a root restored from a backup is told from one that went on. Writing
    * it also keeps the identity of a root that had none before.

@@ -8,3 +8,6 @@ export const workerLimits = { maxYoungGenerationSizeMb: 6 };
 
 /** What a worker thread is started for. */
 export type WorkerRole = { role: 'agent' } | { role: 'stager' };
+
+/** The program that is sent to a machine where a root is (src/replica/agent/main.ts). */
+export const agentFile = path.join(import.meta.dirname, 'agent.cjs');

@@ -5,8 +5,7 @@
  * exactly so many bytes from stdin, run them, and leave the rest to the program. They are base64 on the command line,
  * because that survives every shell.
  */
-import type * as Zlib from 'node:zlib';
-import { crypto } from '../base/builtins.ts';
+import { crypto, zlib } from '../base/builtins.ts';
 import type { Marker } from './marker.ts';
 
 /** What a sent program may use: Debian 12's own Node is this one. */
@@ -22,8 +21,7 @@ export interface Program {
 
 /** @param source one CommonJS file that needs nothing but Node's own modules */
 export function packProgram(source: string | Uint8Array): Program {
-  const zlib: typeof Zlib = process.getBuiltinModule('node:zlib');
-  const deflated = zlib.deflateRawSync(source, { level: 9 });
+  const deflated = zlib().deflateRawSync(source, { level: 9 });
   const length = deflated.length.toString(16).padStart(8, '0');
   return {
     sha256: crypto().createHash('sha256').update(source).digest('hex'),

@@ -141,6 +141,12 @@ export class Listing {
     return Listing.from(merged);
   }
 
+  /** How many targets are packed: one a symlink, unless somebody packed nonsense. */
+  get targetCount(): number {
+    this.#targets ??= this.#decodeTargets();
+    return this.#targets.length;
+  }
+
   #bits(index: number): number {
     return this.#view.getUint32(headerBytes + index * recordBytes + 32, true);
   }
@@ -154,11 +160,14 @@ export class Listing {
     return this.bytes.subarray(start, start + word(this.bytes, 4));
   }
 
+  #decodeTargets(): readonly string[] {
+    const start = headerBytes + this.size * recordBytes + word(this.bytes, 4);
+    const length = word(this.bytes, 8);
+    return length === 0 ? [] : decodeJoined(this.bytes.subarray(start, start + length), '\0');
+  }
+
   #targetOf(index: number): string {
-    if (this.#targets === undefined) {
-      const start = headerBytes + this.size * recordBytes + this.#view.getUint32(4, true);
-      this.#targets = decodeJoined(this.bytes.subarray(start, start + this.#view.getUint32(8, true)), '\0');
-    }
+    this.#targets ??= this.#decodeTargets();
     let links = 0;
     for (let i = 0; i < index; i += 1) if (this.kind(i) === 'symlink') links += 1;
     return this.#targets[links] ?? '';

@@ -8,6 +8,8 @@
  * file-system boundary. Such strings are not well-formed, which is how they are told from ordinary ones.
  */
 
+import { isWellFormed } from '../base/text.ts';
+
 /** A path inside a root, see above. */
 export type RelPath = string;
 
@@ -106,7 +108,7 @@ function tryDecode(sequence: Uint8Array): string | undefined {
 
 /** The exact bytes of a name or path that `decodeName` made, escapes turned back. */
 export function encodeName(name: string): Buffer {
-  if (name.isWellFormed()) return Buffer.from(name, 'utf8');
+  if (isWellFormed(name)) return Buffer.from(name, 'utf8');
   const parts: Buffer[] = [];
   let start = 0;
   for (let i = 0; i < name.length; i += 1) {
@@ -125,5 +127,5 @@ function isHighSurrogate(unit: number): boolean {
 
 /** How many bytes a name takes on disk. */
 export function nameBytes(name: string): number {
-  return name.isWellFormed() ? Buffer.byteLength(name) : encodeName(name).length;
+  return isWellFormed(name) ? Buffer.byteLength(name) : encodeName(name).length;
 }

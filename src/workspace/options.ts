@@ -13,6 +13,7 @@ import type { Mode, Side } from '../reconcile/options.ts';
 import { checkPattern } from '../tree/ignore/check.ts';
 import { presets } from '../tree/ignore/presets.ts';
 import { isSafePath } from '../tree/path.ts';
+import type { RemoteSettings } from './remote.ts';
 
 /** What a schema entry tells besides its type. */
 export interface OptionMeta {
@@ -20,7 +21,7 @@ export interface OptionMeta {
   flags: string;
   description: string;
   /** Heading in `--help`. */
-  group: 'What' | 'How' | 'Conflicts and deletions' | 'History' | 'Running';
+  group: 'What' | 'How' | 'Conflicts and deletions' | 'History' | 'Remote' | 'Running';
   /** Only for commands of these directions; all when absent. */
   only?: readonly ('two-way' | 'one-way')[];
 }
@@ -145,6 +146,56 @@ export const syncOptionsSchema = z.strictObject({
     description: 'how much history may hold, oldest first out; 0: no limit',
     group: 'History',
   }),
+  sshOption: option(z._default(z.array(z.string()), []), {
+    flags: '--ssh-option <option...>',
+    description: 'for ssh, as in its configuration: ProxyJump=bastion; with a leading dash, an option of its own: -v',
+    group: 'Remote',
+  }),
+  identity: option(z.optional(z.string().check(z.minLength(1, 'it is empty'))), {
+    flags: '--identity <file>',
+    description: 'for ssh: this private key, and no other',
+    group: 'Remote',
+  }),
+  composeFile: option(z.optional(z.string().check(z.minLength(1, 'it is empty'))), {
+    flags: '--compose-file <file>',
+    description: 'for compose:// roots',
+    group: 'Remote',
+  }),
+  compress: option(z._default(z.enum(['auto', 'on', 'off']), 'auto'), {
+    flags: '--compress <when>',
+    description: 'what crosses the pipe: auto (when the pipe is what is waited for), on or off',
+    group: 'Remote',
+  }),
+  bwlimit: option(z.optional(bytes), {
+    flags: '--bwlimit <size>',
+    description: 'send no more than so much in a second, e.g. 2MB; each end keeps to it',
+    group: 'Remote',
+  }),
+  remoteSudo: option(z._default(z.boolean(), false), {
+    flags: '--remote-sudo',
+    description: 'run the far end through sudo -n',
+    group: 'Remote',
+  }),
+  remoteNode: option(z.optional(z.string().check(z.minLength(1, 'it is empty'))), {
+    flags: '--remote-node <path>',
+    description: 'the Node to use over there (default: the first of 18 or later that is found)',
+    group: 'Remote',
+  }),
+  agentCache: option(z._default(z.boolean(), false), {
+    flags: '--agent-cache',
+    description: 'keep the program that is sent there in ~/.cache/lockstep, for the next time',
+    group: 'Remote',
+  }),
+  connectTimeout: option(z._default(z.coerce.number<number | string>().check(z.minimum(1)), 20), {
+    flags: '--connect-timeout <seconds>',
+    description: 'how long the far side may take to answer',
+    group: 'Remote',
+  }),
+  timeout: option(z._default(z.coerce.number<number | string>().check(z.minimum(5)), 15), {
+    flags: '--timeout <seconds>',
+    description: 'a far side from which nothing is heard for so long is lost',
+    group: 'Remote',
+  }),
   stateDir: option(z.optional(z.string().check(z.minLength(1, 'it is empty'))), {
     flags: '--state-dir <dir>',
     description: 'where Lockstep remembers what was agreed (default: $XDG_STATE_HOME/lockstep)',
@@ -204,6 +255,30 @@ export function linkOptions(direction: Direction, given: SyncOptions, command: s
     allowDangerousTarget: parsed.allowDangerousTarget,
     stateDir: path.resolve(parsed.stateDir ?? defaultStateDir()),
     command,
+  };
+}
+
+/** How a far side is reached, and how one talks with it. @throws UsageError as `linkOptions` */
+export function remoteOptions(given: SyncOptions): RemoteSettings {
+  const parsed = parse(given);
+  const { sshOption, identity, composeFile, remoteSudo, remoteNode, agentCache, compress, bwlimit } = parsed;
+  const silenceMs = parsed.timeout * 1000;
+  return {
+    transport: {
+      sshOptions: sshOption,
+      ...(identity === undefined ? {} : { identity }),
+      ...(composeFile === undefined ? {} : { composeFile }),
+      ...(remoteNode === undefined ? {} : { remoteNode }),
+      connectTimeoutMs: parsed.connectTimeout * 1000,
+      remoteSudo,
+      agentCache,
+    },
+    connection: {
+      compress,
+      ...(bwlimit === undefined ? {} : { bytesPerSecond: parseBytes(bwlimit) }),
+      heartbeatMs: Math.min(5000, silenceMs / 3),
+      silenceMs,
+    },
   };
 }
 

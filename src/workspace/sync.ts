@@ -1,11 +1,12 @@
 /** Syncing two roots once: what the command line does, and what a library user calls. */
-import path from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { runCycle } from '../link/cycle.ts';
 import type { LinkEvent, Summary } from '../link/events.ts';
 import { startAgentThread } from '../replica/agent/thread.ts';
 import type { Replica } from '../replica/replica.ts';
-import { linkOptions, type Direction, type SyncOptions } from './options.ts';
+import { parseCommandEndpoint, parseEndpoint, type Endpoint } from '../transport/endpoint.ts';
+import { linkOptions, remoteOptions, type Direction, type SyncOptions } from './options.ts';
+import { openRoot, type OpenRoot } from './remote.ts';
 
 export interface SyncRequest extends SyncOptions {
   /** Stops the run: staging is cleaned up, what is done stays done, and `InterruptedError` is thrown. */
@@ -14,12 +15,16 @@ export interface SyncRequest extends SyncOptions {
   onEvent?: (event: LinkEvent) => void;
   /** Named to others whom a lock refuses. */
   command?: string;
+  /** A program with its arguments that gives a shell on its stdin and stdout: `remote` is a path at its far end. */
+  remoteCommand?: readonly string[];
+  /** Told of every line that the programs which lead to a far side print on stderr. */
+  onStderr?: (line: string) => void;
   /** Agents started beforehand, while the command line was still being read. */
-  agents?: { a: Replica; b: Replica };
+  agents?: readonly Replica[];
 }
 
 /**
- * Keeps two local directories in step, once and in both directions.
+ * Keeps two directories in step, once and in both directions. Each is a path or any other endpoint (docs/endpoints.md).
  *
  * @param local the first root; must exist
  * @param remote the second root; made when it is missing
@@ -43,23 +48,49 @@ export async function pull(remote: string, local: string, request: SyncRequest =
 }
 
 async function run(direction: Direction, local: string, remote: string, request: SyncRequest): Promise<Summary> {
-  const { signal, onEvent, command, agents, ...options } = request;
-  const replicas = agents ?? { a: startAgentThread(), b: startAgentThread() };
-  let link;
+  const {
+    signal = new AbortController().signal,
+    onEvent,
+    command,
+    agents,
+    remoteCommand,
+    onStderr,
+    ...options
+  } = request;
+  const spare = [...(agents ?? [])];
+  const opened: OpenRoot[] = [];
   try {
-    link = linkOptions(direction, options, command ?? 'lockstep library');
-    for (const root of [local, remote]) if (root.trim() === '') throw new UsageError('a root is empty');
-  } catch (error) {
-    await Promise.allSettled([replicas.a.close(), replicas.b.close()]);
-    throw error;
+    const link = linkOptions(direction, options, command ?? 'lockstep library');
+    const settings = remoteOptions(options);
+    const endpoints = { a: endpointOf(local), b: endpointOf(remote, remoteCommand) };
+    const failed = new AbortController();
+    const connecting = AbortSignal.any([signal, failed.signal]);
+    const control = { signal: connecting, ...(onStderr === undefined ? {} : { onStderr }) };
+    const open = async (endpoint: Endpoint): Promise<OpenRoot> => {
+      const root = await openRoot(endpoint, settings, control, () => spare.shift() ?? startAgentThread());
+      opened.push(root);
+      return root;
+    };
+    const opening = Promise.all([open(endpoints.a), open(endpoints.b)]);
+    // When one cannot be reached, nobody waits for the other.
+    opening.catch(() => failed.abort());
+    const [a, b] = await opening;
+    return await runCycle({
+      roots: { a: a.name, b: b.name },
+      replicas: { a: a.replica, b: b.replica },
+      options: link,
+      listener: onEvent ?? ignore,
+      signal,
+    });
+  } finally {
+    await Promise.allSettled([...spare, ...opened.map(({ replica }) => replica)].map((replica) => replica.close()));
   }
-  return runCycle({
-    roots: { a: path.resolve(local), b: path.resolve(remote) },
-    replicas,
-    options: link,
-    listener: onEvent ?? ignore,
-    signal: signal ?? new AbortController().signal,
-  });
+}
+
+/** @param command what leads to the far side, for a path over there that says nothing of it */
+function endpointOf(root: string, command?: readonly string[]): Endpoint {
+  if (root.trim() === '') throw new UsageError('a root is empty');
+  return command === undefined ? parseEndpoint(root) : parseCommandEndpoint(root, command);
 }
 
 function ignore(): void {

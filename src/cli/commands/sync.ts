@@ -3,14 +3,21 @@ import { Command, Option } from '@commander-js/extra-typings';
 import { exitCodes, UsageError } from '../../base/errors.ts';
 import type { LinkEvent, Summary } from '../../link/events.ts';
 import { optionMeta, syncOptionsSchema, type Direction, type SyncOptions } from '../../workspace/options.ts';
-import { pull, push, sync } from '../../workspace/sync.ts';
+import { pull, push, sync, type SyncRequest } from '../../workspace/sync.ts';
 import { untilInterrupted } from '../interrupt.ts';
-import type { Agents } from '../main.ts';
+import type { Replica } from '../../replica/replica.ts';
 import { jsonRenderer } from '../render/json.ts';
 import type { Renderer } from '../render/renderer.ts';
 import { textRenderer } from '../render/text.ts';
 
-type SetExitCode = (code: number) => void;
+/** What a command of this run has beside its options. */
+export interface Run {
+  /** Agents for local roots, started while the command line was still being read. */
+  agents: readonly Replica[];
+  /** What stood behind `--`. */
+  remoteCommand: readonly string[] | undefined;
+  setExitCode: (code: number) => void;
+}
 
 const notes: Record<Direction, string> = {
   sync: `
@@ -28,13 +35,13 @@ Whatever is replaced or deleted there and exists nowhere else is kept in its .lo
 `,
 };
 
-export function syncCommand(agents: Agents | undefined, setExitCode: SetExitCode): Command {
+export function syncCommand(run: Run): Command {
   const command = new Command('sync')
     .description('Keep two directories in step, in both directions. The second is made if it is missing.')
     .argument('[A]', 'the local root')
     .argument('[B]', 'the other root')
     .usage('[options] <A> <B>');
-  return finish(command as unknown as Command, 'sync', agents, setExitCode, [
+  return finish(command as unknown as Command, 'sync', run, [
     'lockstep sync ~/work/project /mnt/backup/project',
     'lockstep sync a b --exclude node_modules --on-conflict both',
     'lockstep sync a b --dry-run --json',
@@ -42,38 +49,32 @@ export function syncCommand(agents: Agents | undefined, setExitCode: SetExitCode
   ]);
 }
 
-export function pushCommand(agents: Agents | undefined, setExitCode: SetExitCode): Command {
+export function pushCommand(run: Run): Command {
   const command = new Command('push')
     .description('Bring everything of SRC to DST. Nothing flows back; nothing is deleted unless --delete is given.')
     .argument('[SRC]', 'the source, only read')
     .argument('[DST]', 'the destination, made if it is missing')
     .usage('[options] <SRC> <DST>');
-  return finish(command as unknown as Command, 'push', agents, setExitCode, [
+  return finish(command as unknown as Command, 'push', run, [
     'lockstep push ./site /srv/www/site',
     'lockstep push ./site /srv/www/site --delete         the destination becomes a mirror',
     'lockstep push ./build /opt/app --clean-out-first',
   ]);
 }
 
-export function pullCommand(agents: Agents | undefined, setExitCode: SetExitCode): Command {
+export function pullCommand(run: Run): Command {
   const command = new Command('pull')
     .description('The other way round: bring everything of REMOTE, which is only read, to LOCAL.')
     .argument('[REMOTE]', 'the source, only read')
     .argument('[LOCAL]', 'the destination, made if it is missing')
     .usage('[options] <REMOTE> <LOCAL>');
-  return finish(command as unknown as Command, 'pull', agents, setExitCode, [
+  return finish(command as unknown as Command, 'pull', run, [
     'lockstep pull /mnt/server/data ./data',
     'lockstep pull /mnt/server/data ./data --delete',
   ]);
 }
 
-function finish(
-  command: Command,
-  direction: Direction,
-  agents: Agents | undefined,
-  setExitCode: SetExitCode,
-  examples: readonly string[],
-): Command {
+function finish(command: Command, direction: Direction, run: Run, examples: readonly string[]): Command {
   const patterns: string[] = [];
   addOptions(command, direction, patterns);
   command
@@ -96,7 +97,7 @@ function finish(
       options,
       direction,
     );
-    await carryOut(direction, ...roots, options, agents, setExitCode);
+    await carryOut(direction, ...roots, options, run);
   };
   return command.action(act as never);
 }
@@ -156,8 +157,7 @@ async function carryOut(
   first: string,
   second: string,
   given: Given,
-  agents: Agents | undefined,
-  setExitCode: SetExitCode,
+  { agents, remoteCommand, setExitCode }: Run,
 ): Promise<void> {
   const { json, quiet, verbose, ...options } = given;
   const [local, remote] = direction === 'pull' ? [second, first] : [first, second];
@@ -169,11 +169,14 @@ async function carryOut(
           dryRun: given.dryRun ?? false,
           names: { a: local, b: remote },
         });
-  const command = ['lockstep', direction, first, second].join(' ');
+  const behind = remoteCommand === undefined ? [] : ['--', ...remoteCommand];
+  const command = ['lockstep', direction, first, second, ...behind].join(' ');
   try {
     const summary = await untilInterrupted(async (signal) => {
       const onEvent = (event: LinkEvent): void => renderer.event(event);
-      const request = { ...options, signal, onEvent, command, ...(agents === undefined ? {} : { agents }) };
+      const onStderr = (line: string): void => renderer.farLine(line);
+      const given = remoteCommand === undefined ? {} : { remoteCommand };
+      const request: SyncRequest = { ...options, ...given, signal, onEvent, onStderr, command, agents };
       if (direction === 'sync') return sync(local, remote, request);
       return direction === 'push' ? push(local, remote, request) : pull(remote, local, request);
     });

@@ -11,6 +11,7 @@ export function jsonRenderer(): Renderer {
     process.stdout.write(`${JSON.stringify({ v: version, ...value })}\n`);
   };
   return {
+    farLine: (line) => print({ type: 'notice', message: line }),
     event: (event: LinkEvent) => {
       switch (event.type) {
         case 'action':

@@ -33,6 +33,9 @@ export function textRenderer(options: TextOptions): Renderer {
   let newerFarSide = false;
   const showsActions = options.dryRun ? options.verbosity >= 0 : options.verbosity > 0;
   return {
+    farLine: (line) => {
+      if (options.verbosity >= 0) say(escapeControls(line));
+    },
     event: (event: LinkEvent) => {
       switch (event.type) {
         case 'notice':

@@ -1,23 +1,49 @@
+import type { Progress } from '../replica.ts';
+
 /** A two-way stream of messages between a controller and an agent. Plain data only; order is kept. */
 export interface Channel {
   /** @param transfer buffers in the message that the sender gives away instead of having them copied */
   send(message: Message, transfer?: readonly ArrayBuffer[]): void;
   onMessage(listener: (message: Message) => void): void;
   /** Called once when the other end is gone, with the reason. */
-  onClose(listener: (reason: string) => void): void;
-  close(): void;
+  onClose(listener: (reason: Error) => void): void;
+  /** Ends the channel in good order: what was sent still arrives. */
+  close(): Promise<void>;
 }
 
-/** Calls go from the controller to the agent; everything else comes back under the call's number. */
+/**
+ * Calls go from the controller to the agent; results and progress come back under the call's number. A call may have a
+ * stream of bytes with it: `part` and `end` go where the bytes go (to the agent with `apply`, to the controller with `read`
+ * and `scan`, where the result ends it), `credit` goes the other way: so many bytes more may be sent.
+ */
 export type Message =
   | { type: 'call'; id: number; method: Method; args: unknown[] }
   | { type: 'cancel'; id: number }
-  | { type: 'progress'; id: number; progress: unknown }
+  | { type: 'progress'; id: number; progress: Progress }
   | { type: 'result'; id: number; value: unknown }
-  | { type: 'error'; id: number; error: WireError };
+  | { type: 'error'; id: number; error: WireError }
+  | { type: 'part'; id: number; bytes: Uint8Array }
+  | { type: 'end'; id: number; error?: WireError }
+  | { type: 'credit'; id: number; bytes: number };
 
-export type Method =
-  'probe' | 'open' | 'scan' | 'digest' | 'apply' | 'token' | 'cleanOut' | 'prune' | 'flush' | 'close';
+export const methods = [
+  'probe',
+  'open',
+  'scan',
+  'digest',
+  'signatures',
+  'read',
+  'apply',
+  'token',
+  'cleanOut',
+  'prune',
+  'flush',
+  'close',
+] as const;
+export type Method = (typeof methods)[number];
+
+/** How many bytes of a stream may be on their way: enough for a fast link with a long delay. */
+export const streamWindow = 8 << 20;
 
 /** An error on its way through a channel. */
 export interface WireError {

@@ -1,6 +1,9 @@
 /** The controller's half: a `Replica` whose work is done at the other end of a channel. */
-import { InterruptedError, LockstepError } from '../../base/errors.ts';
+import { AsyncQueue } from '../../base/async-queue.ts';
+import { InterruptedError, LockstepError, unreachable } from '../../base/errors.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
+import { CreditMeter, Credits } from '../../wire/credit.ts';
+import type { ReadRequest } from '../content-stream.ts';
 import { treeOfChunks } from '../../tree/packer.ts';
 import type {
   ApplyBatch,
@@ -15,23 +18,42 @@ import type {
   RootProbe,
   ScanRequest,
   ScanResult,
+  SignatureRequest,
   StepResult,
 } from '../replica.ts';
-import type { Channel, Message, Method } from './channel.ts';
-import { fromWire } from './errors.ts';
+import { streamWindow, type Channel, type Message, type Method } from './channel.ts';
+import { fromWire, toWire } from './errors.ts';
 import type { PackedScanResult } from './serve.ts';
 
+/** More than this of a scan is not believed: some eight million entries. */
+const maxTreeBytes = 1 << 30;
+
+/** A call whose result is still to come. */
 interface Waiting {
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
   onProgress: ((progress: Progress) => void) | undefined;
+  /** For what we send with it. */
+  credits: Credits;
+  /** Takes what is sent to us with it; none is expected where it is undefined. */
+  onPart: ((bytes: Uint8Array) => void) | undefined;
+}
+
+/** What a call has beside its arguments. */
+interface CallExtras {
+  control?: Control;
+  onPart?: (bytes: Uint8Array) => void;
+  content?: AsyncIterable<Uint8Array>;
+  /** Told the call's number before it is sent. */
+  onId?: (id: number) => void;
 }
 
 export class AgentClient implements Replica {
   readonly #channel: Channel;
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
-  #gone: string | undefined;
+  #gone: Error | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(channel: Channel) {
     this.#channel = channel;
@@ -48,16 +70,62 @@ export class AgentClient implements Replica {
   }
 
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
-    const { changed, ...rest } = await this.#call<PackedScanResult>('scan', [request], control);
-    return { ...rest, changed: treeOfChunks(changed) };
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    const onPart = (part: Uint8Array): void => {
+      bytes += part.length;
+      if (bytes > maxTreeBytes) throw new LockstepError('protocol', 'the other side sent a tree without end');
+      parts.push(part);
+    };
+    const { chunks, ...rest } = await this.#call<PackedScanResult>('scan', [request], { control, onPart });
+    const joined = rejoin(parts, chunks);
+    this.checkTree(joined);
+    return { ...rest, changed: treeOfChunks(joined) };
   }
 
   async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {
-    return this.#call('digest', [requests], control);
+    return this.#call('digest', [requests], { control });
   }
 
-  async apply(batch: ApplyBatch, control: Control): Promise<StepResult[]> {
-    return this.#call('apply', [batch], control);
+  async signatures(requests: readonly SignatureRequest[], control: Control): Promise<(Uint8Array | undefined)[]> {
+    return this.#call('signatures', [requests], { control });
+  }
+
+  async *read(requests: readonly ReadRequest[], control: Control): AsyncGenerator<Uint8Array, void, undefined> {
+    const incoming = new AsyncQueue<Uint8Array>();
+    const meter = new CreditMeter(streamWindow);
+    const abort = new AbortController();
+    const signal = AbortSignal.any([control.signal, abort.signal]);
+    let id = 0;
+    const ended = this.#call('read', [requests], {
+      control: { ...control, signal },
+      onPart: (bytes) => {
+        meter.arrived(bytes.length);
+        incoming.push(bytes);
+      },
+      onId: (own) => {
+        id = own;
+      },
+    }).then(
+      () => incoming.end(),
+      (error: unknown) => incoming.end(error instanceof Error ? error : new InterruptedError()),
+    );
+    try {
+      for await (const chunk of incoming) {
+        yield chunk;
+        const bytes = meter.consumed(chunk.length);
+        if (bytes > 0 && this.#waiting.has(id)) this.#channel.send({ type: 'credit', id, bytes });
+      }
+    } finally {
+      abort.abort();
+      incoming.drop();
+      await ended;
+    }
+  }
+
+  async apply(batch: ApplyBatch, control: Control, content?: AsyncIterable<Uint8Array>): Promise<StepResult[]> {
+    const args = [batch, content !== undefined];
+    return this.#call('apply', args, { control, ...(content === undefined ? {} : { content }) });
   }
 
   async token(linkId: string, write?: string): Promise<string | undefined> {
@@ -65,7 +133,7 @@ export class AgentClient implements Replica {
   }
 
   async cleanOut(control: Control): Promise<{ removed: number; failures: Failure[] }> {
-    return this.#call('cleanOut', [], control);
+    return this.#call('cleanOut', [], { control });
   }
 
   async prune(retention: Retention): Promise<{ removed: number; bytes: number }> {
@@ -77,53 +145,118 @@ export class AgentClient implements Replica {
   }
 
   async close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     try {
       if (this.#gone === undefined) await this.#call('close', []);
     } finally {
-      this.#channel.close();
+      await this.#channel.close();
     }
   }
 
-  async #call<T>(method: Method, args: unknown[], control?: Control): Promise<T> {
-    if (this.#gone !== undefined) throw lostAgent(this.#gone);
+  /** Looks at a scan's tree before it is believed. A thread of our own needs no checking. */
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- for whoever overrides it
+  protected checkTree(_chunks: readonly Uint8Array[]): void {
+    return;
+  }
+
+  async #call<T>(method: Method, args: unknown[], extras: CallExtras = {}): Promise<T> {
+    const { control, onPart, content } = extras;
+    if (this.#gone !== undefined) throw this.#gone;
     if (control?.signal.aborted === true) throw new InterruptedError();
     const id = this.#next++;
+    extras.onId?.(id);
     const cancel = (): void => this.#channel.send({ type: 'cancel', id });
     control?.signal.addEventListener('abort', cancel, { once: true });
+    const credits = new Credits(streamWindow);
     try {
-      return await new Promise<T>((resolve, reject) => {
+      const answered = new Promise<T>((resolve, reject) => {
         this.#waiting.set(id, {
           resolve: resolve as (value: unknown) => void,
           reject,
           onProgress: control?.onProgress,
+          credits,
+          onPart,
         });
-        this.#channel.send({ type: 'call', id, method, args });
       });
+      this.#channel.send({ type: 'call', id, method, args });
+      if (content !== undefined) void this.#sendContent(id, content, credits);
+      return await answered;
     } finally {
       control?.signal.removeEventListener('abort', cancel);
+      // Who still waits to send sees that nobody waits for it any more.
+      credits.abort(new InterruptedError());
     }
+  }
+
+  /** Sends what belongs to a call until it is answered; whether it was all wanted is the answer's affair. */
+  async #sendContent(id: number, content: AsyncIterable<Uint8Array>, credits: Credits): Promise<void> {
+    let error: unknown;
+    try {
+      for await (const bytes of content) {
+        if (bytes.length > 0) await credits.take(bytes.length);
+        if (!this.#waiting.has(id)) return;
+        if (bytes.length > 0) this.#channel.send({ type: 'part', id, bytes });
+      }
+    } catch (thrown) {
+      error = thrown;
+    }
+    if (!this.#waiting.has(id)) return;
+    this.#channel.send(error === undefined ? { type: 'end', id } : { type: 'end', id, error: toWire(error) });
   }
 
   #receive(message: Message): void {
-    if (message.type === 'call' || message.type === 'cancel') return;
-    const waiting = this.#waiting.get(message.id);
-    if (waiting === undefined) return;
-    if (message.type === 'progress') {
-      waiting.onProgress?.(message.progress as Progress);
-      return;
+    if (message.type === 'call' || message.type === 'cancel' || message.type === 'end') {
+      throw new LockstepError('protocol', `an agent does not send "${message.type}"`);
     }
-    this.#waiting.delete(message.id);
-    if (message.type === 'result') waiting.resolve(message.value);
-    else waiting.reject(fromWire(message.error));
+    const waiting = this.#waiting.get(message.id);
+    // What was under way when a call was cancelled.
+    if (waiting === undefined) return;
+    switch (message.type) {
+      case 'progress':
+        waiting.onProgress?.(message.progress);
+        return;
+      case 'part':
+        if (waiting.onPart === undefined) throw new LockstepError('protocol', 'bytes that nobody asked for');
+        waiting.onPart(message.bytes);
+        return;
+      case 'credit':
+        waiting.credits.give(message.bytes);
+        return;
+      case 'result':
+        this.#waiting.delete(message.id);
+        waiting.resolve(message.value);
+        return;
+      case 'error':
+        this.#waiting.delete(message.id);
+        waiting.reject(fromWire(message.error));
+        return;
+      default:
+        unreachable(message);
+    }
   }
 
-  #lost(reason: string): void {
+  #lost(reason: Error): void {
     this.#gone = reason;
-    for (const { reject } of this.#waiting.values()) reject(lostAgent(reason));
+    for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
 }
 
-function lostAgent(reason: string): LockstepError {
-  return new LockstepError('io', `lost the agent: ${reason}`, { hint: 'Run again: it continues where it stopped.' });
+/** Chunks that were cut into parts for sending. @throws LockstepError `protocol` when the lengths do not fit */
+function rejoin(parts: readonly Uint8Array[], lengths: readonly number[]): Uint8Array[] {
+  const sameCut = parts.length === lengths.length && parts.every(({ length }, at) => length === lengths[at]);
+  if (sameCut) return [...parts];
+  const all = Buffer.concat(parts);
+  const chunks: Uint8Array[] = [];
+  let at = 0;
+  for (const length of lengths) {
+    chunks.push(all.subarray(at, at + length));
+    at += length;
+  }
+  if (at !== all.length) throw new LockstepError('protocol', 'a tree came in other pieces than announced');
+  return chunks;
 }

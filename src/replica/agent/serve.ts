@@ -1,82 +1,169 @@
 /** The agent's half: answers calls on a channel from a replica. */
+import { AsyncQueue } from '../../base/async-queue.ts';
+import { InterruptedError, LockstepError } from '../../base/errors.ts';
 import { encodeTree } from '../../tree/codec.ts';
+import { CreditMeter, Credits } from '../../wire/credit.ts';
 import type { Control, Progress, Replica, ScanResult } from '../replica.ts';
-import type { Channel, Message } from './channel.ts';
-import { toWire } from './errors.ts';
+import { streamWindow, type Channel, type Message } from './channel.ts';
+import { fromWire, toWire } from './errors.ts';
 
-/** A scan's result on its way: the tree packed. */
-export type PackedScanResult = Omit<ScanResult, 'changed'> & { changed: readonly Uint8Array[] };
+/** A scan's result on its way: the tree came in parts, pieces of one string of bytes that is cut into chunks so long. */
+export type PackedScanResult = Omit<ScanResult, 'changed'> & { chunks: number[] };
 
-/** Serves a replica until the channel closes; then the replica is closed, too. */
-export function serve(replica: Replica, channel: Channel): void {
-  const running = new Map<number, AbortController>();
+/** The largest part that is sent: a heartbeat must not wait long behind it. */
+const partBytes = 1 << 20;
+
+type Call = Extract<Message, { type: 'call' }>;
+
+/** A call that is being carried out. */
+interface Running {
+  abort: AbortController;
+  /** For what we send. */
+  credits: Credits;
+  /** What we are sent. */
+  incoming: AsyncQueue<Uint8Array>;
+  meter: CreditMeter;
+}
+
+/** Serves a replica until the channel closes; then the replica is closed, too. @returns when it is */
+export async function serve(replica: Replica, channel: Channel): Promise<void> {
+  const running = new Map<number, Running>();
   channel.onMessage((message) => {
-    if (message.type === 'cancel') running.get(message.id)?.abort();
-    else if (message.type === 'call') {
-      // When the other side failed, nobody has cancelled what this one was doing.
-      if (message.method === 'close') stopAll();
-      void answer(message);
+    switch (message.type) {
+      case 'call':
+        // When the other side failed, nobody has cancelled what this one was doing.
+        if (message.method === 'close') stopAll();
+        void answer(message);
+        return;
+      case 'cancel':
+        stop(running.get(message.id));
+        return;
+      case 'part':
+        receive(running.get(message.id), message.bytes);
+        return;
+      case 'end':
+        running.get(message.id)?.incoming.end(message.error && fromWire(message.error));
+        return;
+      case 'credit':
+        running.get(message.id)?.credits.give(message.bytes);
+        return;
+      case 'progress':
+      case 'result':
+      case 'error':
+        throw new LockstepError('protocol', `a controller does not send "${message.type}"`);
     }
   });
-  channel.onClose(() => {
-    stopAll();
-    void replica.close();
+  await new Promise<void>((resolve) => {
+    channel.onClose(() => {
+      stopAll();
+      void replica.close().finally(resolve);
+    });
   });
 
   function stopAll(): void {
-    for (const call of running.values()) call.abort();
+    for (const call of running.values()) stop(call);
   }
 
-  async function answer(call: Extract<Message, { type: 'call' }>): Promise<void> {
+  async function answer(call: Call): Promise<void> {
+    const { id } = call;
+    if (running.has(id)) throw new LockstepError('protocol', 'a call has the number of another');
     const abort = new AbortController();
-    running.set(call.id, abort);
-    const onProgress = (progress: Progress): void => channel.send({ type: 'progress', id: call.id, progress });
+    const own: Running = {
+      abort,
+      credits: new Credits(streamWindow),
+      incoming: new AsyncQueue(),
+      meter: new CreditMeter(streamWindow),
+    };
+    running.set(id, own);
+    const onProgress = (progress: Progress): void => channel.send({ type: 'progress', id, progress });
     try {
-      const value = await carryOut(replica, call, { signal: abort.signal, onProgress });
-      channel.send({ type: 'result', id: call.id, value }, call.method === 'scan' ? ownBuffers(value) : []);
+      const value = await carryOut(call, own, { signal: abort.signal, onProgress });
+      channel.send({ type: 'result', id, value });
     } catch (error) {
-      channel.send({ type: 'error', id: call.id, error: toWire(error) });
+      channel.send({ type: 'error', id, error: toWire(error) });
     } finally {
-      running.delete(call.id);
+      running.delete(id);
+      own.incoming.drop();
+    }
+  }
+
+  async function carryOut(call: Call, own: Running, control: Control): Promise<unknown> {
+    const { id } = call;
+    // The two ends are of one build; what comes through a pipe has been checked (protocol.ts).
+    const args = call.args as never[];
+    const argument = args[0] as never;
+    switch (call.method) {
+      case 'probe':
+        return replica.probe(argument);
+      case 'open':
+        return replica.open(argument);
+      case 'scan': {
+        const { changed, ...rest } = await replica.scan(argument, control);
+        const chunks = changed.takeChunks() ?? [encodeTree(changed)];
+        const lengths = chunks.map(({ length }) => length);
+        for (const chunk of chunks) sendPacked(id, chunk);
+        return { ...rest, chunks: lengths } satisfies PackedScanResult;
+      }
+      case 'digest':
+        return replica.digest(argument, control);
+      case 'signatures':
+        return replica.signatures(argument, control);
+      case 'read':
+        for await (const chunk of replica.read(argument, control)) {
+          if (chunk.length > 0) await own.credits.take(chunk.length);
+          if (control.signal.aborted) throw new InterruptedError();
+          if (chunk.length > 0) channel.send({ type: 'part', id, bytes: chunk }, ownBuffer(chunk));
+        }
+        return undefined;
+      case 'apply':
+        return replica.apply(argument, control, call.args[1] === true ? received(id, own) : undefined);
+      case 'token':
+        return replica.token(argument, args[1]);
+      case 'cleanOut':
+        return replica.cleanOut(control);
+      case 'prune':
+        return replica.prune(argument);
+      case 'flush':
+        return replica.flush(argument);
+      case 'close':
+        return replica.close();
+    }
+  }
+
+  /** A scan's packed tree is handed over, not copied: of a million files it is the largest thing there is. */
+  function sendPacked(id: number, chunk: Uint8Array): void {
+    if (chunk.length <= partBytes * 2) {
+      channel.send({ type: 'part', id, bytes: chunk }, ownBuffer(chunk));
+      return;
+    }
+    for (let at = 0; at < chunk.length; at += partBytes) {
+      channel.send({ type: 'part', id, bytes: chunk.slice(at, at + partBytes) });
+    }
+  }
+
+  async function* received(id: number, { incoming, meter }: Running): AsyncGenerator<Uint8Array> {
+    for await (const chunk of incoming) {
+      yield chunk;
+      const bytes = meter.consumed(chunk.length);
+      if (bytes > 0) channel.send({ type: 'credit', id, bytes });
     }
   }
 }
 
-/** A scan's packed tree is handed over, not copied: of a million files it is the largest thing there is. */
-function ownBuffers(value: unknown): ArrayBuffer[] {
-  return (value as PackedScanResult).changed.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
+function receive(call: Running | undefined, bytes: Uint8Array): void {
+  // What was under way when the call ended.
+  if (call === undefined) return;
+  call.meter.arrived(bytes.length);
+  call.incoming.push(bytes);
 }
 
-async function carryOut(
-  replica: Replica,
-  call: Extract<Message, { type: 'call' }>,
-  control: Control,
-): Promise<unknown> {
-  // The two ends are of one build; the client's types are what stands behind these.
-  const args = call.args as never[];
-  const argument = args[0] as never;
-  switch (call.method) {
-    case 'probe':
-      return replica.probe(argument);
-    case 'open':
-      return replica.open(argument);
-    case 'scan': {
-      const { changed, ...rest } = await replica.scan(argument, control);
-      return { ...rest, changed: changed.takeChunks() ?? [encodeTree(changed)] } satisfies PackedScanResult;
-    }
-    case 'digest':
-      return replica.digest(argument, control);
-    case 'apply':
-      return replica.apply(argument, control);
-    case 'token':
-      return replica.token(argument, args[1]);
-    case 'cleanOut':
-      return replica.cleanOut(control);
-    case 'prune':
-      return replica.prune(argument);
-    case 'flush':
-      return replica.flush(argument);
-    case 'close':
-      return replica.close();
-  }
+function stop(call: Running | undefined): void {
+  if (call === undefined) return;
+  call.abort.abort();
+  call.incoming.end(new InterruptedError());
+  call.credits.abort(new InterruptedError());
+}
+
+function ownBuffer({ buffer }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer ? [buffer] : [];
 }

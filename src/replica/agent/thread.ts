@@ -1,5 +1,6 @@
 /** Starting an agent in a worker thread. */
 import { Worker } from 'node:worker_threads';
+import { LockstepError } from '../../base/errors.ts';
 import { probeRoot } from '../local/probe.ts';
 import type { Replica, RootProbe } from '../replica.ts';
 import { workerFile, workerLimits, type WorkerRole } from '../worker-file.ts';
@@ -14,17 +15,22 @@ export function startAgentThread(): Replica {
   });
   const channel: Channel = {
     send: (message, transfer = []) => {
-      worker.postMessage(message, transfer);
+      // A view takes the whole of its buffer along when it is copied.
+      if (message.type === 'part' && transfer.length === 0) {
+        const bytes = message.bytes.slice();
+        worker.postMessage({ ...message, bytes }, [bytes.buffer]);
+      } else worker.postMessage(message, transfer);
     },
     onMessage: (listener: (message: Message) => void) => {
       worker.on('message', listener);
     },
     onClose: (listener) => {
-      worker.on('error', (error) => listener(error.message));
-      worker.on('exit', () => listener('its thread ended'));
+      worker.on('error', (error) => listener(lost(error.message)));
+      worker.on('exit', () => listener(lost('its thread ended')));
     },
-    close: () => {
+    close: async () => {
       void worker.terminate();
+      return Promise.resolve();
     },
   };
   return new ThreadClient(channel);
@@ -35,4 +41,8 @@ class ThreadClient extends AgentClient {
   override async probe(root: string): Promise<RootProbe> {
     return Promise.resolve(probeRoot(root));
   }
+}
+
+function lost(reason: string): LockstepError {
+  return new LockstepError('io', `lost the agent: ${reason}`, { hint: 'Run again: it continues where it stopped.' });
 }

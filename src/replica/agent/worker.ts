@@ -7,7 +7,7 @@ import type { Message } from './channel.ts';
 import { serve } from './serve.ts';
 
 function serveRoot(port: MessagePort): void {
-  serve(new LocalReplica(), {
+  void serve(new LocalReplica(), {
     send: (message: Message, transfer: readonly ArrayBuffer[] = []) => {
       port.postMessage(message, transfer);
     },
@@ -15,10 +15,11 @@ function serveRoot(port: MessagePort): void {
       port.on('message', listener);
     },
     onClose: (listener) => {
-      port.on('close', () => listener('the controller is gone'));
+      port.on('close', () => listener(new Error('the controller is gone')));
     },
-    close: () => {
+    close: async () => {
       port.close();
+      return Promise.resolve();
     },
   });
 }

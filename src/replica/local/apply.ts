@@ -15,13 +15,14 @@ import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { isSafePath, type RelPath } from '../../tree/path.ts';
 import type { Reason } from '../../reconcile/plan.ts';
 import type { ApplyBatch, ApplyStep, Failure, StepResult, UnitStep } from '../replica.ts';
+import type { Content } from './content.ts';
 import type { Copied } from './copy.ts';
 import { openNoFollow, pathOfHandle, type DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
 import type { HistoryWriter } from './history/keep.ts';
 import { removeDirectoryIfOnly } from './perishable.ts';
-import { failureOf, StepError } from './failure.ts';
-import { copyFrom, makeSymlink, type StagedUnit } from './stage-unit.ts';
+import { DeltaMismatchError, failureOf, StepError } from './failure.ts';
+import { makeSymlink, type StagedUnit } from './stage-unit.ts';
 import type { Staging } from './staging.ts';
 import { lstatIfPresent, matches, observe, readTarget } from './stat.ts';
 import type { Work } from './slices.ts';
@@ -64,9 +65,10 @@ interface Unobserved {
 export function applyBatch(
   context: ApplyContext,
   batch: ApplyBatch,
+  content: Content,
   staged: ReadonlyMap<RelPath, StagedUnit>,
 ): Work<StepResult[]> {
-  return new Applier(context, batch, staged).run();
+  return new Applier(context, batch, content, staged).run();
 }
 
 class Applier {
@@ -80,13 +82,15 @@ class Applier {
   readonly #waiting: WaitingUnit[] = [];
   readonly #unobserved: Unobserved[] = [];
   readonly #staged: ReadonlyMap<RelPath, StagedUnit>;
+  readonly #content: Content;
   #bytes = 0;
   /** The disk is full: no more content is tried in this batch. */
   #full: string | undefined;
   #lastChangeMs = 0;
 
-  constructor(context: ApplyContext, batch: ApplyBatch, staged: ReadonlyMap<RelPath, StagedUnit>) {
+  constructor(context: ApplyContext, batch: ApplyBatch, content: Content, staged: ReadonlyMap<RelPath, StagedUnit>) {
     this.#staged = staged;
+    this.#content = content;
     this.#handles = context.handles;
     this.#staging = context.staging;
     this.#history = context.history;
@@ -123,6 +127,7 @@ class Applier {
       }
       yield* this.#carryOut(step, result);
     } catch (error) {
+      if (error instanceof DeltaMismatchError) result.wantsWhole = true;
       result.failures.push(this.#failure(step.path, error));
       result.observed = undefined;
     }
@@ -243,7 +248,7 @@ class Applier {
     // Looked at before the bytes are moved, so that a stale plan costs nothing; and again just before the rename.
     this.#verify(this.#handles.locate(step.path), step.expect);
     const path = this.#staging.fresh('f');
-    const copied = yield* this.#copy(path, step.from, step.source, step.mode);
+    const copied = yield* this.#copy(path, step);
     result.bytes += copied.bytes;
     if (copied.digest !== undefined) result.digest = copied.digest;
     return { path, copied };
@@ -277,9 +282,8 @@ class Applier {
     this.#done(result, step.path, { ino: made.ino, target: made.target ?? '' });
   }
 
-  *#copy(to: string, from: RelPath, source: Entry, mode: number): Work<Copied> {
-    if (this.#batch.content === undefined) throw new StepError('failed', 'no source to copy from');
-    const copied = yield* copyFrom(this.#batch.content, { to, from, source, mode });
+  *#copy(to: string, { path, from, source, mode }: StepOf<'put'>): Work<Copied> {
+    const copied = yield* this.#content.fetch({ to, path, from, source, mode });
     this.#bytes += copied.bytes;
     return copied;
   }
@@ -368,6 +372,7 @@ class Applier {
         const built = this.#staged.get(path)?.path;
         if (built !== undefined) fs.rmSync(built, { recursive: true, force: true });
       }
+      if (error instanceof DeltaMismatchError) throw error;
       const { why, detail } = this.#failure(step.path, error);
       throw new StepError(why, `nothing in it was changed: ${detail}`);
     }

@@ -9,6 +9,7 @@ import type { Hash } from 'node:crypto';
 import fs from 'node:fs';
 import { crypto } from '../../base/builtins.ts';
 import { errnoCode, LockstepError } from '../../base/errors.ts';
+import { isWellFormed } from '../../base/text.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { encodeName } from '../../tree/path.ts';
 import { toFs } from './fs-path.ts';
@@ -65,15 +66,7 @@ export function* copyContent(request: CopyRequest): Work<Copied> {
       if (after.mtimeNs !== before.mtimeNs || after.ctimeNs !== before.ctimeNs || after.size !== before.size) {
         throw new SourceChangedError();
       }
-      setTimes(target, request.mtimeUs);
-      let made = fs.fstatSync(target, { bigint: true });
-      // The mode given to open was cut by the umask; what is missing is set on the descriptor.
-      if ((Number(made.mode) & 0o7777) !== request.mode) {
-        fs.fchmodSync(target, request.mode);
-        made = fs.fstatSync(target, { bigint: true });
-      }
-      const digest = hash === undefined ? undefined : new Uint8Array(hash.digest());
-      return { bytes: Number(before.size), digest, ino: made.ino, ctimeNs: made.ctimeNs, mtimeNs: made.mtimeNs };
+      return { bytes: Number(before.size), ...finishFile(target, request, hash) };
     } catch (error) {
       fs.rmSync(toFs(request.to), { force: true });
       throw error;
@@ -85,15 +78,32 @@ export function* copyContent(request: CopyRequest): Work<Copied> {
   }
 }
 
+/** Gives a file that holds its content its mode and time. */
+export function finishFile(
+  file: number,
+  { mode, mtimeUs }: { mode: number; mtimeUs: bigint },
+  hash: Hash | undefined,
+): Omit<Copied, 'bytes'> {
+  setTimes(file, mtimeUs);
+  let made = fs.fstatSync(file, { bigint: true });
+  // The mode given to open was cut by the umask; what is missing is set on the descriptor.
+  if ((Number(made.mode) & 0o7777) !== mode) {
+    fs.fchmodSync(file, mode);
+    made = fs.fstatSync(file, { bigint: true });
+  }
+  const digest = hash === undefined ? undefined : new Uint8Array(hash.digest());
+  return { digest, ino: made.ino, ctimeNs: made.ctimeNs, mtimeNs: made.mtimeNs };
+}
+
 /**
  * Was a file opened where its path says, and not through a symlink that somebody put in the place of a directory on the
  * way? The scan may have followed the same symlink, so that the inode proves nothing. Only Linux can tell; elsewhere the
  * worst case is a directory that is swapped both while it is scanned and while it is read.
  */
-function isAt(file: number, path: string): boolean {
+export function isAt(file: number, path: string): boolean {
   if (process.platform !== 'linux') return true;
   const link = `/proc/self/fd/${file}`;
-  if (path.isWellFormed()) return fs.readlinkSync(link) === path;
+  if (isWellFormed(path)) return fs.readlinkSync(link) === path;
   return encodeName(path).equals(fs.readlinkSync(link, 'buffer'));
 }
 
@@ -107,7 +117,8 @@ export function openRegular(path: string, access = fs.constants.O_RDONLY): numbe
   }
 }
 
-function createNew(path: string, mode: number): number {
+/** A new file that nobody sees yet. */
+export function createNew(path: string, mode: number): number {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
   return fs.openSync(toFs(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode & 0o777);
 }
@@ -133,7 +144,7 @@ function* transfer(
   if (isSparse) fs.ftruncateSync(target, size);
 }
 
-function writeFully(target: number, piece: Buffer): void {
+export function writeFully(target: number, piece: Uint8Array): void {
   for (let at = 0; at < piece.length;) {
     const count = fs.writeSync(target, piece, at, piece.length - at, null);
     if (count === 0) throw new LockstepError('io', 'the file system took no more bytes');
@@ -142,10 +153,10 @@ function writeFully(target: number, piece: Buffer): void {
 }
 
 /** Leaves out the runs of zeros that a sparse source has holes for; `ftruncate` brings the length at the end. */
-function writeWithHoles(target: number, piece: Buffer, position: number): void {
+export function writeWithHoles(target: number, piece: Uint8Array, position: number): void {
   for (let at = 0; at < piece.length; at += zeros.length) {
     const part = piece.subarray(at, at + zeros.length);
-    if (part.equals(zeros.subarray(0, part.length))) continue;
+    if (Buffer.compare(part, zeros.subarray(0, part.length)) === 0) continue;
     for (let written = 0; written < part.length;) {
       written += fs.writeSync(target, part, written, part.length - written, position + at + written);
     }

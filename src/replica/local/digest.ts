@@ -1,6 +1,6 @@
 /** SHA-256 of files, each read while it demonstrably did not change. */
 import fs from 'node:fs';
-import { crypto } from '../../base/builtins.ts';
+import { crypto, sha256 } from '../../base/builtins.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
 import type { DigestRequest } from '../replica.ts';
 import { openRegular, SourceChangedError } from './copy.ts';
@@ -47,7 +47,7 @@ function* digestDescriptor(file: number, size: number, path: string): Work<Uint8
   if (size <= chunk.length) {
     const count = size === 0 ? 0 : fs.readSync(file, chunk, 0, size, 0);
     if (count !== size) return undefined;
-    return new Uint8Array(crypto().hash('sha256', chunk.subarray(0, count), 'buffer'));
+    return sha256(chunk.subarray(0, count));
   }
   const hash = crypto().createHash('sha256');
   for (let done = 0; done < size;) {

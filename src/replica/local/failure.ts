@@ -16,11 +16,19 @@ export class StepError extends Error {
   }
 }
 
+/** A delta did not make the file that it was to make: its base is no longer what the signature was taken of. */
+export class DeltaMismatchError extends Error {
+  override readonly name = 'DeltaMismatchError';
+}
+
 /** @throws what is no system error: a defect of ours must not pass for a failure of one path */
 export function failureOf(path: RelPath, error: unknown): Failure {
   if (error instanceof StepError) return { path, why: error.why, detail: error.message };
   if (error instanceof SourceChangedError) {
     return { path, why: 'source-changed', detail: 'it changed while it was being read' };
+  }
+  if (error instanceof DeltaMismatchError) {
+    return { path, why: 'changed-meanwhile', detail: 'the old version changed while the new one was made of it' };
   }
   const code = errnoCode(error);
   switch (code) {

@@ -1,9 +1,9 @@
 /** A root on a real file system, behind the `Replica` interface. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { GuardError, LockstepError, reasonOf } from '../../base/errors.ts';
+import { GuardError, InterruptedError, LockstepError, reasonOf } from '../../base/errors.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
-import { isValidName, ownDirectory } from '../../tree/path.ts';
+import { isValidName, ownDirectory, type RelPath } from '../../tree/path.ts';
 import type {
   ApplyBatch,
   Control,
@@ -16,10 +16,14 @@ import type {
   RootProbe,
   ScanRequest,
   ScanResult,
+  SignatureRequest,
   StepResult,
 } from '../replica.ts';
+import type { ReadRequest } from '../content-stream.ts';
 import { applyBatch, type ApplyContext } from './apply.ts';
+import { applyStreamed } from './apply-streamed.ts';
 import { cleanOutRoot } from './clean-out.ts';
+import { HostContent, NoContent } from './content.ts';
 import { digestAll } from './digest.ts';
 import { DirHandles } from './dir-handles.ts';
 import { HistoryWriter } from './history/keep.ts';
@@ -31,6 +35,8 @@ import { readNames } from './names.ts';
 import { OwnDirectory } from './own-directory.ts';
 import { foldsNames, freeBytesOf, granularityOf, sessionOf, storedGranularityOf } from './platform.ts';
 import { scanRoot } from './scan.ts';
+import { sendContent } from './send-content.ts';
+import { signAll } from './sign.ts';
 import { probeRoot } from './probe.ts';
 import { drive } from './slices.ts';
 import { stagingTasks } from './stage-unit.ts';
@@ -45,11 +51,16 @@ interface Opened extends ApplyContext {
   madeFrom: string | undefined;
 }
 
+/** The kernel takes 4,096 bytes, of which a UTF-16 unit may become three. */
+const maxPlainPath = 1300;
+
 export class LocalReplica implements Replica {
   #opened: Opened | undefined;
   readonly #stagers = new Stagers();
   /** The batch that is being applied; the next one waits for it. */
   #applying: Promise<unknown> = Promise.resolve();
+  /** Likewise the stream of content that is being sent. */
+  #reading: Promise<unknown> = Promise.resolve();
 
   async probe(root: string): Promise<RootProbe> {
     return Promise.resolve(probeRoot(root));
@@ -99,14 +110,44 @@ export class LocalReplica implements Replica {
     return drive(digestAll(this.#root().handles, requests), control);
   }
 
-  async apply(batch: ApplyBatch, control: Control): Promise<StepResult[]> {
+  async signatures(requests: readonly SignatureRequest[], control: Control): Promise<(Uint8Array | undefined)[]> {
+    return drive(signAll(this.#root().handles, requests), control);
+  }
+
+  async *read(requests: readonly ReadRequest[], control: Control): AsyncGenerator<Uint8Array, void, undefined> {
+    const opened = this.#root();
+    const before = this.#reading;
+    let done = (): void => undefined;
+    this.#reading = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    try {
+      await before;
+      const root = fs.realpathSync(opened.request.root);
+      for (const chunk of sendContent(requests, (path) => placeOf(root, path, opened.handles))) {
+        if (control.signal.aborted) throw new InterruptedError();
+        yield chunk;
+        await nextTurn();
+      }
+    } finally {
+      done();
+    }
+  }
+
+  async apply(batch: ApplyBatch, control: Control, content?: AsyncIterable<Uint8Array>): Promise<StepResult[]> {
     const opened = this.#writable();
     opened.madeFrom = undefined;
     // One batch after the other, whatever the caller has sent ahead: later ones build on the directories of earlier ones.
     const before = this.#applying;
     const own = async (): Promise<StepResult[]> => {
-      const staged = await this.#stagers.stage(stagingTasks(batch, opened.staging), batch.content, control);
-      return drive(applyBatch(opened, batch, staged), control);
+      const tasks = stagingTasks(batch, opened.staging);
+      if (batch.content?.via === 'host') {
+        const { hostPath } = batch.content;
+        const staged = await this.#stagers.stage(tasks, hostPath, control);
+        return drive(applyBatch(opened, batch, new HostContent(hostPath), staged), control);
+      }
+      if (content === undefined) return drive(applyBatch(opened, batch, new NoContent(), new Map()), control);
+      return applyStreamed(opened, batch, { tasks, content }, control);
     };
     const result = before.then(own, own);
     this.#applying = result.catch(() => undefined);
@@ -167,6 +208,16 @@ export class LocalReplica implements Replica {
     if (opened.request.access !== 'write') throw new LockstepError('protocol', 'the root was opened for reading only');
     return opened;
   }
+}
+
+/** By plain path, which is much cheaper than through handles, as long as the kernel takes it. */
+function placeOf(root: string, path: RelPath, handles: DirHandles): string {
+  const plain = `${root}/${path}`;
+  return process.platform === 'linux' && plain.length < maxPlainPath ? plain : handles.locate(path);
+}
+
+async function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function topNames(root: string): string[] {

@@ -6,13 +6,15 @@
  */
 import fs from 'node:fs';
 import { errnoCode, GuardError, reasonOf } from '../../base/errors.ts';
-import { flags, isUnknown, type Entry } from '../../tree/entry.ts';
+import { flags, type Entry } from '../../tree/entry.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { decodeTreeLazily } from '../../tree/codec.ts';
 import { Listing, packBits, packListing, recordBytes } from '../../tree/listing.ts';
-import { decodeName, isWithin, joinPath, ownDirectory, type RelPath } from '../../tree/path.ts';
+import { decodeName, joinPath, ownDirectory, type RelPath } from '../../tree/path.ts';
 import { TreePacker, treeOfChunks } from '../../tree/packer.ts';
 import { Tree } from '../../tree/tree.ts';
+import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../explain-changes.ts';
+import { digestSet, listingDigest } from '../listing-digest.ts';
 import type { ScanRequest, ScanResult } from '../replica.ts';
 import { looksAsRecorded } from './as-recorded.ts';
 import type { DirHandles } from './dir-handles.ts';
@@ -43,6 +45,8 @@ class Scanner {
   readonly #matcher: IgnoreMatcher;
   /** Layers of what was recorded, the last word first. */
   readonly #previous: readonly Tree[];
+  /** Digests of what was recorded, where that is all that was told. */
+  readonly #digests: ReadonlySet<string>;
   readonly #overrides = new Map<RelPath, string | undefined>();
   readonly #result: ScanResult;
   readonly #packer = new TreePacker();
@@ -55,7 +59,9 @@ class Scanner {
     this.#granularityNs = granularityNs;
     this.#request = request;
     this.#matcher = new IgnoreMatcher(request.rules);
-    this.#previous = request.previous.map(decodeTreeLazily).reverse();
+    const { previous } = request;
+    this.#previous = previous.as === 'packed' ? previous.layers.map(decodeTreeLazily).reverse() : [];
+    this.#digests = previous.as === 'digests' ? digestSet(previous.digests) : new Set();
     for (const { dir, name, text } of request.ignoreFiles) this.#overrides.set(joinPath(dir, name), text);
     this.#result = {
       changed: new Tree(),
@@ -119,7 +125,7 @@ class Scanner {
         continue;
       }
       const path = dir.path === '' ? name : `${dir.path}/${name}`;
-      if (this.#request.scope.length > 0 && !this.#inScope(path)) continue;
+      if (!isInScope(this.#request.scope, path)) continue;
       const full = `${prefix}/${name}`;
       const at = kept.length;
       let kindBits: number;
@@ -130,8 +136,7 @@ class Scanner {
         const kind = kindOfMode(mode);
         if (!this.#matcher.isEmpty && this.#matcher.ignores(path, kind === 'dir')) {
           // What may go with its directory does not hold it: it is not reported, and seen to when the directory is removed.
-          if (!this.#matcher.isPerishable(path, kind === 'dir'))
-            ignored.push([name, bareEntry('ignored', mode & 0o7777)]);
+          if (!this.#matcher.isPerishable(path, kind === 'dir')) ignored.push([name, ignoredEntry(mode & 0o7777)]);
           continue;
         }
         let flagBits = 0;
@@ -193,46 +198,25 @@ class Scanner {
     const records = new Uint8Array(this.#words.buffer, 0, kept.length * recordBytes);
     const bytes = packListing(records, kept.length, kept, targets);
     const recorded = this.#recorded(dir);
-    if (!this.#request.reportAll && recorded !== undefined && Buffer.compare(recorded.bytes, bytes) === 0) return;
+    if (!this.#request.reportAll && this.#isRecorded(dir, bytes, recorded)) return;
     let listing = new Listing(bytes);
-    if (recorded !== undefined) {
-      if (this.#request.scope.length > 0) listing = this.#keepOutOfScope(dir, listing, recorded);
-      this.#explainMissing(dir, listing, recorded, ignored);
-    }
     if (ignored.length > 0) listing = listing.with(new Map(ignored));
+    if (recorded !== undefined) {
+      const { scope } = this.#request;
+      const { mountsGone } = this.#result;
+      listing = explainChanges(dir, listing, recorded, { scope, matcher: this.#matcher, mountsGone });
+    }
     this.#packer.add(dir, listing.bytes);
   }
 
+  #isRecorded(dir: RelPath, bytes: Uint8Array, recorded: Listing | undefined): boolean {
+    const { previous } = this.#request;
+    if (previous.as === 'digests') return this.#digests.has(listingDigest(previous.salt, dir, bytes));
+    return recorded !== undefined && Buffer.compare(recorded.bytes, bytes) === 0;
+  }
+
   #recorded(dir: RelPath): Listing | undefined {
-    for (const layer of this.#previous) {
-      const listing = layer.listing(dir);
-      if (listing !== undefined) return listing;
-    }
-    return undefined;
-  }
-
-  /** With a limited scope, what lies outside it counts as recorded: it was not looked at. */
-  #keepOutOfScope(dir: RelPath, listing: Listing, recorded: Listing): Listing {
-    const outside = [...recorded.entries()].filter(([name]) => !this.#inScope(joinPath(dir, name)));
-    return outside.length === 0 ? listing : listing.with(new Map(outside));
-  }
-
-  /** A recorded name that is no longer reported: is it deleted, or has it only left the scope of the rules? */
-  #explainMissing(dir: RelPath, listing: Listing, recorded: Listing, ignored: [string, Entry][]): void {
-    const known = new Set(ignored.map(([name]) => name));
-    for (const [name, entry] of recorded.entries()) {
-      const index = listing.indexOf(name);
-      if ((entry.flags & flags.mount) !== 0 && !this.#isMount(listing, index)) {
-        this.#result.mountsGone.push(joinPath(dir, name));
-      }
-      if (index >= 0 || known.has(name) || this.#matcher.isEmpty) continue;
-      if (this.#matcher.ignores(joinPath(dir, name), entry.kind === 'dir'))
-        ignored.push([name, bareEntry('ignored', 0)]);
-    }
-  }
-
-  #isMount(listing: Listing, index: number): boolean {
-    return index >= 0 && (isUnknown(listing.kind(index)) || (listing.entry(index).flags & flags.mount) !== 0);
+    return recordedListing(this.#previous, dir);
   }
 
   #loadIgnoreFiles(dir: RelPath, prefix: string, names: readonly string[]): void {
@@ -259,10 +243,6 @@ class Scanner {
     }
   }
 
-  #inScope(path: RelPath): boolean {
-    return this.#request.scope.some((limit) => isWithin(path, limit) || isWithin(limit, path));
-  }
-
   #prefixOf(dir: RelPath): string {
     const path = dir === '' ? this.#handles.root : `${this.#handles.root}/${dir}`;
     return path.length < maxPathLength ? path : this.#handles.enter(dir);
@@ -283,10 +263,6 @@ class Scanner {
     this.#words[at + 3] = size;
     this.#words[at + 4] = 0n;
   }
-}
-
-function bareEntry(kind: 'ignored', mode: number): Entry {
-  return { kind, mode, size: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, flags: 0 };
 }
 
 function unreadableRoot(root: string, error: unknown): GuardError {

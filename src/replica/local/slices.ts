@@ -8,8 +8,13 @@ import type { Control, Progress } from '../replica.ts';
 const sliceMs = 8;
 const progressEveryMs = 100;
 
-/** Work that yields its progress now and then and returns its result. */
-export type Work<T> = Generator<Progress, T, undefined>;
+/** Nothing can be done until this settles: content that is still on its way. */
+export interface Wait {
+  until: Promise<void>;
+}
+
+/** Work that yields its progress now and then, or what it must wait for, and returns its result. */
+export type Work<T> = Generator<Progress | Wait, T, undefined>;
 
 /** Runs work to its end. @throws InterruptedError when the signal is aborted; the work's `finally` blocks have run. */
 export async function drive<T>(work: Work<T>, control: Control): Promise<T> {
@@ -20,6 +25,11 @@ export async function drive<T>(work: Work<T>, control: Control): Promise<T> {
       if (control.signal.aborted) throw new InterruptedError();
       const step = work.next();
       if (step.done === true) return step.value;
+      if ('until' in step.value) {
+        await orAborted(step.value.until, control.signal);
+        sliceEnd = performance.now() + sliceMs;
+        continue;
+      }
       const now = performance.now();
       if (control.onProgress !== undefined && now >= nextProgress) {
         nextProgress = now + progressEveryMs;
@@ -31,5 +41,19 @@ export async function drive<T>(work: Work<T>, control: Control): Promise<T> {
     }
   } finally {
     work.return(undefined as never);
+  }
+}
+
+/** Waits for a promise, but no longer than until the signal is aborted. */
+async function orAborted(until: Promise<void>, signal: AbortSignal): Promise<void> {
+  let stop = (): void => undefined;
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await Promise.race([until, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }

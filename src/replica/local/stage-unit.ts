@@ -6,8 +6,9 @@ import fs from 'node:fs';
 import { mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
 import { Listing } from '../../tree/listing.ts';
 import { isValidName, joinPath, type RelPath } from '../../tree/path.ts';
-import type { ApplyBatch, ContentSource, Failure } from '../replica.ts';
-import { copyContent, type Copied } from './copy.ts';
+import type { ApplyBatch, Failure } from '../replica.ts';
+import type { Content } from './content.ts';
+import type { Copied } from './copy.ts';
 import { failureOf, StepError } from './failure.ts';
 import { toFs } from './fs-path.ts';
 import type { Staging } from './staging.ts';
@@ -49,7 +50,7 @@ export function stagingTasks(batch: ApplyBatch, staging: Staging): StagingTask[]
 }
 
 /** Builds a directory with its files and links, not its sub-directories. @param full once the disk is, nothing is tried */
-export function* stageUnit(task: StagingTask, content: ContentSource | undefined, full?: string): Work<StagedUnit> {
+export function* stageUnit(task: StagingTask, content: Content, full?: string): Work<StagedUnit> {
   const made: [string, Entry][] = [];
   const unit: StagedUnit = {
     of: task.path,
@@ -84,7 +85,7 @@ export function* stageUnit(task: StagingTask, content: ContentSource | undefined
       if (source.kind === 'symlink') made.push([name, makeSymlink(to, source)]);
       else {
         const mode = syncedMode(source);
-        const copied = yield* copyFrom(content, { to, from: path, source, mode });
+        const copied = yield* content.fetch({ to, path, from: path, source, mode });
         unit.bytes += copied.bytes;
         made.push([name, entryOfCopy(copied, mode)]);
       }
@@ -102,24 +103,6 @@ export function* stageUnit(task: StagingTask, content: ContentSource | undefined
 function entryOfCopy(copied: Copied, mode: number): Entry {
   const { bytes, mtimeNs, ctimeNs, ino } = copied;
   return { kind: 'file', mode, size: bytes, mtimeNs, ctimeNs, ino, flags: 0 };
-}
-
-export interface CopyTask {
-  to: string;
-  from: RelPath;
-  source: Entry;
-  mode: number;
-}
-
-/** Copies a file of the other root on this machine. */
-export function* copyFrom(content: ContentSource | undefined, task: CopyTask): Work<Copied> {
-  if (content === undefined) throw new StepError('failed', 'no source to copy from');
-  const { to, source, mode } = task;
-  // By plain path, which is much cheaper than through handles; what was opened is seen to be there and nowhere else.
-  const from = `${content.hostPath}/${task.from}`;
-  // What was written a moment ago may be written again within the same tick: its digest is worth having (DESIGN §3.5).
-  const digest = Date.now() - Number(source.mtimeNs / 1_000_000n) < 1000;
-  return yield* copyContent({ from, to, expect: source, mode, mtimeUs: mtimeUs(source), digest });
 }
 
 export function makeSymlink(to: string, source: Entry): Entry {

@@ -6,8 +6,9 @@
 import { Worker, type MessagePort } from 'node:worker_threads';
 import { InterruptedError } from '../../base/errors.ts';
 import type { RelPath } from '../../tree/path.ts';
-import type { ContentSource, Control } from '../replica.ts';
+import type { Control } from '../replica.ts';
 import { workerFile, workerLimits, type WorkerRole } from '../worker-file.ts';
+import { HostContent } from './content.ts';
 import { stageUnit, type StagedUnit, type StagingTask } from './stage-unit.ts';
 import { drive, type Work } from './slices.ts';
 
@@ -17,7 +18,8 @@ const minEntriesForHelp = 500;
 /** What a stager thread is told; it answers with its `StagedUnit[]`. */
 export interface StagerJob {
   tasks: StagingTask[];
-  content: ContentSource | undefined;
+  /** The other root on this machine. */
+  hostPath: string;
   /** Two 32-bit words shared by both threads: the next task, and 1 when all shall stop. */
   shared: SharedArrayBuffer;
 }
@@ -29,14 +31,10 @@ export class Stagers {
   #helper: Worker | undefined;
 
   /** Builds all directories of the tasks. @returns them by path */
-  async stage(
-    tasks: StagingTask[],
-    content: ContentSource | undefined,
-    control: Control,
-  ): Promise<Map<RelPath, StagedUnit>> {
+  async stage(tasks: StagingTask[], hostPath: string, control: Control): Promise<Map<RelPath, StagedUnit>> {
     if (tasks.length === 0) return new Map();
     const shared = new SharedArrayBuffer(8);
-    const job: StagerJob = { tasks, content, shared };
+    const job: StagerJob = { tasks, hostPath, shared };
     const helped = this.#askForHelp(job);
     try {
       const own = await drive(stageShare(job), control);
@@ -91,6 +89,7 @@ export function serveStagings(port: MessagePort): void {
 /** One thread's share of a job: as many tasks as it comes to. */
 export function* stageShare(job: StagerJob): Work<StagedUnit[]> {
   const words = new Int32Array(job.shared);
+  const content = new HostContent(job.hostPath);
   const staged: StagedUnit[] = [];
   let bytes = 0;
   let full: string | undefined;
@@ -98,7 +97,7 @@ export function* stageShare(job: StagerJob): Work<StagedUnit[]> {
     if (Atomics.load(words, stopWord) === 1) throw new InterruptedError();
     const task = job.tasks[Atomics.add(words, nextWord, 1)];
     if (task === undefined) return staged;
-    const unit = yield* stageUnit(task, job.content, full);
+    const unit = yield* stageUnit(task, content, full);
     full = unit.full;
     bytes += unit.bytes;
     staged.push(unit);

@@ -4,6 +4,7 @@ import type { RelPath } from '../../../tree/path.ts';
 import type { ApplyStep, Control, StepResult } from '../../replica.ts';
 import fs from 'node:fs';
 import { applyBatch, type ApplyContext } from '../apply.ts';
+import { HostContent } from '../content.ts';
 import { DirHandles } from '../dir-handles.ts';
 import { toFs } from '../fs-path.ts';
 import { freeLock, takeLock } from '../lock.ts';
@@ -62,8 +63,8 @@ export class RestoreTarget {
 
   /** @param hostPath directory that the steps' content is in */
   async apply(steps: ApplyStep[], hostPath: string, control: Control): Promise<StepResult[]> {
-    const batch = { steps, content: { hostPath }, rules: noRules };
-    return drive(applyBatch(this.#context, batch, new Map()), control);
+    const batch = { steps, content: { via: 'host', hostPath } as const, rules: noRules };
+    return drive(applyBatch(this.#context, batch, new HostContent(hostPath), new Map()), control);
   }
 
   /**

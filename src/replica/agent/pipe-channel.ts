@@ -1,0 +1,41 @@
+/** A channel over a framed connection (wire/): messages become bytes here, and what comes is checked before it is believed. */
+import { LockstepError } from '../../base/errors.ts';
+import type { Connection } from '../../wire/connection.ts';
+import type { Channel, Message } from './channel.ts';
+import { MessageCodec } from './protocol.ts';
+
+export class PipeChannel implements Channel {
+  readonly #connection: Connection;
+  readonly #codec = new MessageCodec();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  send(message: Message): void {
+    const { type, payload } = this.#codec.encode(message);
+    this.#connection.send(type, payload);
+  }
+
+  onMessage(listener: (message: Message) => void): void {
+    this.#connection.onMessage((type, payload) => {
+      try {
+        listener(this.#codec.decode(type, payload));
+      } catch (error) {
+        // Whoever sends such things is not talked to any longer.
+        if (!(error instanceof LockstepError)) throw error;
+        this.#connection.destroy(error);
+      }
+    });
+  }
+
+  onClose(listener: (reason: Error) => void): void {
+    this.#connection.onClose((error) => {
+      listener(error ?? new LockstepError('connection', 'the other side said goodbye'));
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+}

@@ -1,0 +1,139 @@
+/** A replica at the end of a pipe. */
+import { randomBytes } from 'node:crypto';
+import type { Readable, Writable } from 'node:stream';
+import { LockstepError } from '../../base/errors.ts';
+import { decodeTreeLazily } from '../../tree/codec.ts';
+import { distrustChunks } from '../../tree/distrust.ts';
+import { decode, encode } from '../../wire/codec.ts';
+import { Connection, type ConnectionOptions } from '../../wire/connection.ts';
+import { zstdAvailable } from '../../wire/packing.ts';
+import { explainResult } from '../explain-changes.ts';
+import { digestLayers, scanSaltBytes } from '../listing-digest.ts';
+import type { Control, OpenedRoot, OpenRequest, RootProbe, ScanRequest, ScanResult } from '../replica.ts';
+import { AgentClient } from './client.ts';
+import { agentGreeting, controllerGreeting, greetingType, protocolVersion, type AgentGreeting } from './greeting.ts';
+import { PipeChannel } from './pipe-channel.ts';
+import { maxMessageBytes } from './protocol.ts';
+
+export interface RemoteOptions {
+  /** The root's path over there; what a caller names it by does not matter. */
+  root: string;
+  /** Names the root, in messages. */
+  name: string;
+  /** Identifies the machine that it is on. */
+  place: string;
+  connection: Pick<ConnectionOptions, 'compress' | 'bytesPerSecond' | 'heartbeatMs' | 'silenceMs'>;
+  /** Called when all is said: ends what the pipe leads to. */
+  onClosed: () => Promise<void>;
+  /** What the far side said last on its stderr. */
+  lastWords: () => string;
+}
+
+/** Greets the agent that listens there. @throws LockstepError `connection` or `protocol` */
+export async function greetRemote(
+  pipe: { stdin: Writable; stdout: Readable },
+  options: RemoteOptions,
+): Promise<RemoteReplica> {
+  const connection = new Connection(pipe.stdout, pipe.stdin, {
+    ...options.connection,
+    maxMessageBytes,
+  });
+  const sentAt = Date.now();
+  const greeting = await new Promise<AgentGreeting>((resolve, reject) => {
+    connection.onClose((error) => reject(error ?? new LockstepError('connection', 'the agent went away at once')));
+    connection.onMessage((type, payload) => {
+      try {
+        if (type !== greetingType) throw new LockstepError('protocol', 'the far side does not greet');
+        resolve(decode(agentGreeting, payload));
+      } catch (error) {
+        connection.destroy();
+        reject(error instanceof Error ? error : new LockstepError('protocol', String(error)));
+      }
+    });
+  });
+  if (greeting.protocol !== protocolVersion) {
+    connection.destroy();
+    throw new LockstepError('protocol', `${options.name} serves another version of Lockstep, ${greeting.version}`, {
+      hint: 'Install the same version at both ends.',
+    });
+  }
+  const { compress, bytesPerSecond } = options.connection;
+  const settings = { compress, zstd: greeting.zstd && zstdAvailable };
+  const changes = bytesPerSecond === undefined ? settings : { ...settings, bytesPerSecond };
+  connection.send(greetingType, encode(controllerGreeting, changes));
+  connection.configure(changes);
+  const received = Date.now();
+  return new RemoteReplica(connection, options, greeting, { sentAt, received });
+}
+
+/** What crossed the pipe. */
+export interface Traffic {
+  bytesIn: number;
+  bytesOut: number;
+}
+
+export class RemoteReplica extends AgentClient {
+  readonly #connection: Connection;
+  readonly #options: RemoteOptions;
+  readonly #clock: { offsetMs: number; uncertaintyMs: number };
+
+  constructor(
+    connection: Connection,
+    options: RemoteOptions,
+    greeting: AgentGreeting,
+    times: { sentAt: number; received: number },
+  ) {
+    super(new PipeChannel(connection));
+    this.#connection = connection;
+    this.#options = options;
+    // The greeting was written some time between our being ready to listen and our hearing it.
+    const uncertaintyMs = (times.received - times.sentAt) / 2 + 1;
+    this.#clock = { offsetMs: greeting.clockMs - (times.sentAt + times.received) / 2, uncertaintyMs };
+  }
+
+  get traffic(): Traffic {
+    const { bytesIn, bytesOut } = this.#connection.counters;
+    return { bytesIn, bytesOut };
+  }
+
+  override async probe(): Promise<RootProbe> {
+    const probe = await super.probe(this.#options.root);
+    return { ...probe, host: this.#options.place };
+  }
+
+  override async open(request: OpenRequest): Promise<OpenedRoot> {
+    const root = request.create ? this.#options.root : request.root;
+    const opened = await super.open({ ...request, root });
+    const capabilities = { ...opened.capabilities, hostPath: undefined, clock: this.#clock };
+    return { ...opened, capabilities };
+  }
+
+  /** The far side gets digests of what was recorded, and what it finds is looked at with the records here. */
+  override async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
+    const { previous } = request;
+    if (previous.as !== 'packed') return super.scan(request, control);
+    const layers = previous.layers.map(decodeTreeLazily).reverse();
+    const salt = new Uint8Array(randomBytes(scanSaltBytes));
+    const digests = digestLayers(salt, layers);
+    const result = await super.scan({ ...request, previous: { as: 'digests', salt, digests } }, control);
+    explainResult(result, request, layers);
+    return result;
+  }
+
+  override async close(): Promise<void> {
+    try {
+      await super.close();
+    } finally {
+      await this.#options.onClosed();
+    }
+  }
+
+  protected override checkTree(chunks: readonly Uint8Array[]): void {
+    try {
+      distrustChunks(chunks);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new LockstepError('protocol', `${this.#options.name} sent a tree that cannot be: ${error.message}`);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** Serving a replica on the two ends of a pipe: the program that runs on the other machine, and `lockstep serve`. */
+import type { Readable, Writable } from 'node:stream';
+import { LockstepError } from '../../base/errors.ts';
+import { version } from '../../base/version.ts';
+import { decode, encode } from '../../wire/codec.ts';
+import { Connection } from '../../wire/connection.ts';
+import { zstdAvailable } from '../../wire/packing.ts';
+import { LocalReplica } from '../local/local-replica.ts';
+import { agentGreeting, agentPulse, controllerGreeting, greetingType, protocolVersion } from './greeting.ts';
+import { PipeChannel } from './pipe-channel.ts';
+import { maxMessageBytes } from './protocol.ts';
+import { RestrictedReplica, type Restriction } from './restricted.ts';
+import { serve } from './serve.ts';
+
+/** Serves until the controller says goodbye or is lost; then everything is put away. */
+export async function servePipe(input: Readable, output: Writable, restriction?: Restriction): Promise<void> {
+  const connection = new Connection(input, output, { ...agentPulse, compress: 'off', maxMessageBytes });
+  const greeting = encode(agentGreeting, {
+    protocol: protocolVersion,
+    version,
+    node: process.versions.node,
+    platform: process.platform,
+    clockMs: Date.now(),
+    zstd: zstdAvailable,
+    roots: [...(restriction?.roots ?? [])],
+    readOnly: restriction?.readOnly ?? false,
+  });
+  connection.send(greetingType, greeting);
+  await new Promise<void>((resolve) => {
+    connection.onClose(() => resolve());
+    connection.onMessage((type, payload) => {
+      try {
+        if (type !== greetingType) throw new LockstepError('protocol', 'a call before the greeting');
+        connection.configure(decode(controllerGreeting, payload));
+      } catch (error) {
+        if (!(error instanceof LockstepError)) throw error;
+        connection.destroy(error);
+        return;
+      }
+      const local = new LocalReplica();
+      const replica = restriction === undefined ? local : new RestrictedReplica(local, restriction);
+      void serve(replica, new PipeChannel(connection)).then(resolve);
+    });
+  });
+}

@@ -1,0 +1,58 @@
+/** Where the content of new files comes from; one of them per batch. */
+import { mtimeUs, type Entry } from '../../tree/entry.ts';
+import type { RelPath } from '../../tree/path.ts';
+import { copyContent, type Copied } from './copy.ts';
+import { StepError } from './failure.ts';
+import type { Work } from './slices.ts';
+
+/** A file to be made in staging. */
+export interface FetchTask {
+  /** Where to make it; does not exist yet. */
+  to: string;
+  /** The path that it is for; distinct within a batch. */
+  path: RelPath;
+  /** Its path on the side that has it. */
+  from: RelPath;
+  /** The file as it must be while it is read. */
+  source: Entry;
+  mode: number;
+}
+
+export interface Content {
+  /** Makes a file with its content, mode and mtime; one that fails leaves nothing. */
+  fetch(task: FetchTask): Work<Copied>;
+}
+
+/** What was written a moment ago may be written again within the same tick: its digest is worth having (DESIGN §3.5). */
+export function wantsDigest(source: Entry): boolean {
+  return Date.now() - Number(source.mtimeNs / 1_000_000n) < 1000;
+}
+
+/** The other root is on this machine. */
+export class HostContent implements Content {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  *fetch({ to, from, source, mode }: FetchTask): Work<Copied> {
+    // By plain path, which is much cheaper than through handles; what was opened is seen to be there and nowhere else.
+    const path = `${this.#root}/${from}`;
+    return yield* copyContent({
+      from: path,
+      to,
+      expect: source,
+      mode,
+      mtimeUs: mtimeUs(source),
+      digest: wantsDigest(source),
+    });
+  }
+}
+
+/** For batches whose steps need none. */
+export class NoContent implements Content {
+  *fetch({ from }: FetchTask): Work<Copied> {
+    throw new StepError('failed', `there is no source to copy ${from} from`);
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * Reading files for another replica (content-stream.ts): many small ones share a chunk, large ones take many.
+ *
+ * Invariant: a record that ends in 1 holds, byte for byte, what the file held at one moment. It is opened without following
+ * a symlink, seen to be where its path says, and checked on the descriptor before and after, as in copy.ts.
+ */
+import type { Hash } from 'node:crypto';
+import fs, { type BigIntStats } from 'node:fs';
+import { crypto } from '../../base/builtins.ts';
+import { errnoCode, LockstepError, reasonOf } from '../../base/errors.ts';
+import { InstructionEncoder, type Instruction } from '../../delta/instructions.ts';
+import { DeltaSearch } from '../../delta/search.ts';
+import { decodeSignature } from '../../delta/signature-codec.ts';
+import { isSafePath } from '../../tree/path.ts';
+import {
+  contentChunkBytes,
+  maxFailureBytes,
+  putRecordHeader,
+  recordHeaderBytes,
+  recordKinds,
+  sendFailures,
+  sparseBit,
+  type ReadRequest,
+  type SendFailure,
+} from '../content-stream.ts';
+import { isAt, openRegular, SourceChangedError } from './copy.ts';
+import { entryOf, matches, noGrain } from './stat.ts';
+
+const readBytes = 1 << 18;
+
+/** @param locate the path of a file for the file system */
+export function* sendContent(
+  requests: readonly ReadRequest[],
+  locate: (path: string) => string,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const out = new ChunkBuffer();
+  for (const [index, request] of requests.entries()) {
+    yield* sendOne(out, index, request, locate);
+    yield* out.full();
+  }
+  yield* out.rest();
+}
+
+function* sendOne(
+  out: ChunkBuffer,
+  index: number,
+  request: ReadRequest,
+  locate: (path: string) => string,
+): Generator<Uint8Array<ArrayBuffer>> {
+  let file: number | undefined;
+  try {
+    if (!isSafePath(request.path)) throw new LockstepError('protocol', 'not a path that may be read');
+    const path = locate(request.path);
+    file = openRegular(path);
+    const before = fs.fstatSync(file, { bigint: true });
+    if (!before.isFile() || !matches(entryOf(before, noGrain), request.expect)) throw new SourceChangedError();
+    if (!isAt(file, path)) throw new SourceChangedError();
+    const { signature } = request;
+    if (signature === undefined) yield* sendWhole(out, index, file, before);
+    else yield* sendDelta(out, index, file, before, signature);
+  } catch (error) {
+    // Once a record is begun nothing throws: what cannot be read is filled up and ends in 0.
+    sendFailure(out, index, error);
+  } finally {
+    if (file !== undefined) fs.closeSync(file);
+  }
+}
+
+function* sendWhole(
+  out: ChunkBuffer,
+  index: number,
+  file: number,
+  before: BigIntStats,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const size = Number(before.size);
+  const bits = before.blocks * 512n < before.size && size > 65536 ? sparseBit : 0;
+  out.header({ kind: recordKinds.whole, bits, index, size });
+  let intact = true;
+  for (let left = size; left > 0;) {
+    yield* out.full();
+    const room = out.room(left);
+    const count = intact ? readSome(file, room) : 0;
+    if (count === 0) intact = false;
+    // A file that has become shorter, or cannot be read on: the announced length is kept, the content is worth nothing.
+    const used = count === 0 ? room.fill(0).length : count;
+    out.used(used);
+    left -= used;
+  }
+  out.byte(intact && isUnchanged(file, before) ? 1 : 0);
+}
+
+function* sendDelta(
+  out: ChunkBuffer,
+  index: number,
+  file: number,
+  before: BigIntStats,
+  signature: Uint8Array,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const search = new DeltaSearch(decodeSignature(signature));
+  const encoder = new InstructionEncoder();
+  const hash = crypto().createHash('sha256');
+  const size = Number(before.size);
+  out.header({ kind: recordKinds.delta, bits: 0, index, size });
+  const buffer = Buffer.allocUnsafe(Math.min(readBytes, size));
+  let left = size;
+  while (left > 0) {
+    const count = readSome(file, buffer.subarray(0, Math.min(left, buffer.length)));
+    if (count === 0) break;
+    const piece = buffer.subarray(0, count);
+    hash.update(piece);
+    left -= count;
+    yield* putInstructions(out, encoder, search.push(piece));
+    // Where everything matches nothing is sent; the caller gets its turn all the same.
+    yield empty;
+  }
+  if (left === 0) yield* putInstructions(out, encoder, search.finish());
+  out.number(0);
+  endDelta(out, left === 0 && isUnchanged(file, before), hash);
+}
+
+function endDelta(out: ChunkBuffer, intact: boolean, hash: Hash): void {
+  out.byte(intact ? 1 : 0);
+  out.put(hash.digest());
+}
+
+const empty = new Uint8Array(0);
+
+function* putInstructions(
+  out: ChunkBuffer,
+  encoder: InstructionEncoder,
+  instructions: readonly Instruction[],
+): Generator<Uint8Array<ArrayBuffer>> {
+  for (const instruction of instructions) {
+    for (const bytes of encoder.encode(instruction)) {
+      out.number(bytes.length);
+      out.put(bytes);
+    }
+    yield* out.full();
+  }
+}
+
+function readSome(file: number, into: Uint8Array): number {
+  try {
+    return fs.readSync(file, into, 0, into.length, null);
+  } catch {
+    return 0;
+  }
+}
+
+function isUnchanged(file: number, before: BigIntStats): boolean {
+  try {
+    const after = fs.fstatSync(file, { bigint: true });
+    return after.mtimeNs === before.mtimeNs && after.ctimeNs === before.ctimeNs && after.size === before.size;
+  } catch {
+    return false;
+  }
+}
+
+function sendFailure(out: ChunkBuffer, index: number, error: unknown): void {
+  const failure: SendFailure =
+    error instanceof SourceChangedError ? 'source-changed' : errnoCode(error) === undefined ? 'failed' : 'unreadable';
+  const why = Buffer.from(failure === 'source-changed' ? '' : reasonOf(error)).subarray(0, maxFailureBytes);
+  out.header({ kind: recordKinds.failed, bits: sendFailures.indexOf(failure), index, size: why.length });
+  out.put(why);
+}
+
+/** Bytes gathered into chunks that can be given away. */
+class ChunkBuffer {
+  readonly #full: Uint8Array<ArrayBuffer>[] = [];
+  #chunk = new Uint8Array(contentChunkBytes);
+  #at = 0;
+
+  /** The chunks that are full. */
+  *full(): Generator<Uint8Array<ArrayBuffer>> {
+    for (let chunk = this.#full.shift(); chunk !== undefined; chunk = this.#full.shift()) yield chunk;
+  }
+
+  /** What is left. */
+  *rest(): Generator<Uint8Array<ArrayBuffer>> {
+    yield* this.full();
+    if (this.#at > 0) yield this.#chunk.slice(0, this.#at);
+    this.#at = 0;
+  }
+
+  /** Room for up to `wanted` bytes, at least one; `used` says how many were put there. */
+  room(wanted: number): Uint8Array {
+    return this.#chunk.subarray(this.#at, this.#at + wanted);
+  }
+
+  used(count: number): void {
+    this.#at += count;
+    if (this.#at < this.#chunk.length) return;
+    this.#full.push(this.#chunk);
+    this.#chunk = new Uint8Array(contentChunkBytes);
+    this.#at = 0;
+  }
+
+  put(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      const room = this.room(bytes.length - at);
+      room.set(bytes.subarray(at, at + room.length));
+      at += room.length;
+      this.used(room.length);
+    }
+  }
+
+  byte(value: number): void {
+    this.put(Uint8Array.of(value));
+  }
+
+  /** A u32. */
+  number(value: number): void {
+    this.put(Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24));
+  }
+
+  header(header: Parameters<typeof putRecordHeader>[2]): void {
+    const bytes = new Uint8Array(recordHeaderBytes);
+    putRecordHeader(bytes, 0, header);
+    this.put(bytes);
+  }
+}

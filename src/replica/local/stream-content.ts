@@ -1,0 +1,211 @@
+/** Content that another replica sends (content-stream.ts), written into staging as it comes. */
+import type { Hash } from 'node:crypto';
+import fs from 'node:fs';
+import { crypto } from '../../base/builtins.ts';
+import { LockstepError } from '../../base/errors.ts';
+import { Patch } from '../../delta/patch.ts';
+import { mtimeUs } from '../../tree/entry.ts';
+import type { RelPath } from '../../tree/path.ts';
+import {
+  maxFailureBytes,
+  recordHeader,
+  recordHeaderBytes,
+  recordKinds,
+  sendFailures,
+  sparseBit,
+  type RecordHeader,
+} from '../content-stream.ts';
+import type { ApplyStep } from '../replica.ts';
+import { wantedContent } from '../wanted-content.ts';
+import { wantsDigest, type Content, type FetchTask } from './content.ts';
+import type { ContentFeed } from './content-feed.ts';
+import { createNew, finishFile, SourceChangedError, writeFully, writeWithHoles, type Copied } from './copy.ts';
+import { DeltaMismatchError, StepError } from './failure.ts';
+import { toFs } from './fs-path.ts';
+import type { Work } from './slices.ts';
+
+/** Opens what a delta is made against, for reading; undefined when it is not there any more. */
+export type OpenBase = (path: RelPath) => number | undefined;
+
+/** Whether it is intact, and its SHA-256. */
+const deltaEndBytes = 33;
+
+const copyBuffer = Buffer.allocUnsafeSlow(1 << 18);
+
+export class StreamContent implements Content {
+  readonly #feed: ContentFeed;
+  readonly #openBase: OpenBase;
+  /** Place of each wanted file in the stream. */
+  readonly #places: ReadonlyMap<RelPath, number>;
+  readonly #count: number;
+  /** Place of the next record. */
+  #next = 0;
+
+  /** @param steps the batch's, from which both ends know what is sent in which order */
+  constructor(feed: ContentFeed, steps: readonly ApplyStep[], openBase: OpenBase) {
+    this.#feed = feed;
+    this.#openBase = openBase;
+    this.#places = new Map([...wantedContent(steps)].map(({ to }, place) => [to, place]));
+    this.#count = this.#places.size;
+  }
+
+  *fetch(task: FetchTask): Work<Copied> {
+    const place = this.#places.get(task.path);
+    if (place === undefined || place < this.#next) throw new Error(`content of ${task.path} taken out of order`);
+    // What was wanted but could not be used any more is passed over.
+    while (this.#next < place) yield* this.#pass(yield* this.#header());
+    const header = yield* this.#header();
+    switch (header.kind) {
+      case recordKinds.whole:
+        return yield* this.#whole(task, header);
+      case recordKinds.delta:
+        return yield* this.#delta(task, header);
+      default:
+        throw yield* this.#failure(header);
+    }
+  }
+
+  *#header(): Work<RecordHeader> {
+    const header = recordHeader(yield* this.#feed.exactly(recordHeaderBytes));
+    if (header === undefined) throw broken('a record that is none');
+    if (header.index !== this.#next || header.index >= this.#count) throw broken('files in another order than asked');
+    this.#next += 1;
+    return header;
+  }
+
+  *#pass(header: RecordHeader): Work<void> {
+    if (header.kind === recordKinds.whole) yield* this.#feed.skip(header.size + 1);
+    else if (header.kind === recordKinds.failed) yield* this.#failure(header);
+    else yield* this.#passDelta();
+  }
+
+  *#failure(header: RecordHeader): Work<Error> {
+    if (header.size > maxFailureBytes) throw broken('an endless reason for a failure');
+    const why = sendFailures[header.bits];
+    const text = header.size === 0 ? '' : Buffer.from(yield* this.#feed.exactly(header.size)).toString();
+    if (why === 'source-changed') return new SourceChangedError();
+    return new StepError(why === 'unreadable' ? 'unreadable' : 'failed', `the other side could not read it: ${text}`);
+  }
+
+  *#whole(task: FetchTask, header: RecordHeader): Work<Copied> {
+    if (header.size !== task.source.size) {
+      yield* this.#pass(header);
+      throw new SourceChangedError();
+    }
+    const isSparse = (header.bits & sparseBit) !== 0;
+    const hash = wantsDigest(task.source) ? crypto().createHash('sha256') : undefined;
+    const feed = this.#feed;
+    const progress = { left: header.size, ended: false };
+    try {
+      return yield* makeFile(task, hash, function* (file) {
+        while (progress.left > 0) {
+          const piece = yield* feed.some(progress.left);
+          const at = header.size - progress.left;
+          progress.left -= piece.length;
+          hash?.update(piece);
+          if (isSparse) writeWithHoles(file, piece, at);
+          else writeFully(file, piece);
+          if (progress.left > 0) yield { entries: 0, bytes: at, path: task.path };
+        }
+        if (isSparse) fs.ftruncateSync(file, header.size);
+        progress.ended = true;
+        if ((yield* feed.exactly(1))[0] !== 1) throw new SourceChangedError();
+      });
+    } catch (error) {
+      // A full disk, say: the rest of this record is not wanted, but the next ones are.
+      if (!progress.ended) yield* feed.skip(progress.left + 1);
+      throw error;
+    }
+  }
+
+  *#delta(task: FetchTask, header: RecordHeader): Work<Copied> {
+    const base = header.size === task.source.size ? this.#openBase(task.path) : undefined;
+    if (base === undefined) {
+      yield* this.#passDelta();
+      throw new SourceChangedError();
+    }
+    const feed = this.#feed;
+    const number = (): Work<number> => this.#number();
+    const hash = crypto().createHash('sha256');
+    const progress = { left: 0, ended: false };
+    try {
+      const patch = new Patch({ baseSize: fs.fstatSync(base).size, size: header.size });
+      return yield* makeFile(task, hash, function* (file) {
+        let made = 0;
+        for (progress.left = yield* number(); progress.left > 0; progress.left = yield* number()) {
+          while (progress.left > 0) {
+            const piece = yield* feed.some(progress.left);
+            progress.left -= piece.length;
+            for (const instruction of patch.push(piece)) {
+              if (instruction.kind === 'copy') {
+                yield* copyRange(base, file, hash, instruction);
+                made += instruction.length;
+              } else {
+                hash.update(instruction.bytes);
+                writeFully(file, instruction.bytes);
+                made += instruction.bytes.length;
+              }
+            }
+            yield { entries: 0, bytes: made, path: task.path };
+          }
+        }
+        progress.ended = true;
+        const end = yield* feed.exactly(deltaEndBytes);
+        if (end[0] !== 1) throw new SourceChangedError();
+        patch.finish();
+        if (!hash.copy().digest().equals(end.subarray(1))) throw new DeltaMismatchError();
+      });
+    } catch (error) {
+      if (!progress.ended) {
+        yield* feed.skip(progress.left);
+        yield* this.#passDelta();
+      }
+      throw error;
+    } finally {
+      fs.closeSync(base);
+    }
+  }
+
+  *#passDelta(): Work<void> {
+    for (let length = yield* this.#number(); length > 0; length = yield* this.#number()) yield* this.#feed.skip(length);
+    yield* this.#feed.skip(deltaEndBytes);
+  }
+
+  *#number(): Work<number> {
+    const bytes = yield* this.#feed.exactly(4);
+    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+  }
+}
+
+/** Makes a file and has it filled. @throws what `fill` throws; then nothing is left of it */
+function* makeFile(task: FetchTask, hash: Hash | undefined, fill: (file: number) => Work<void>): Work<Copied> {
+  const file = createNew(task.to, task.mode);
+  let made = false;
+  try {
+    yield* fill(file);
+    const { mode, source } = task;
+    const copied = { bytes: source.size, ...finishFile(file, { mode, mtimeUs: mtimeUs(source) }, hash) };
+    made = true;
+    return copied;
+  } finally {
+    fs.closeSync(file);
+    if (!made) fs.rmSync(toFs(task.to), { force: true });
+  }
+}
+
+function* copyRange(from: number, to: number, hash: Hash, range: { offset: number; length: number }): Work<void> {
+  for (let done = 0; done < range.length;) {
+    const wanted = Math.min(copyBuffer.length, range.length - done);
+    const count = fs.readSync(from, copyBuffer, 0, wanted, range.offset + done);
+    // Cut short since its signature was taken: the digest will not fit.
+    const piece = count === 0 ? copyBuffer.fill(0, 0, wanted).subarray(0, wanted) : copyBuffer.subarray(0, count);
+    hash.update(piece);
+    writeFully(to, piece);
+    done += piece.length;
+    yield { entries: 0, bytes: 0, path: '' };
+  }
+}
+
+function broken(what: string): LockstepError {
+  return new LockstepError('protocol', `the other side sent ${what}`);
+}

@@ -1,0 +1,250 @@
+/**
+ * The sending half of a connection: a queue of messages, cut into frames, compressed when that helps, and given to the
+ * pipe no faster than it takes them.
+ *
+ * A piece of a message goes from `#queue` to `#ready` (as a frame, or as a place held for one that is being compressed)
+ * and from there to the pipe. Pieces are taken out of the queue as late as possible, so that the decision whether to
+ * compress is made by what is known of the pipe by then.
+ */
+import type { Writable } from 'node:stream';
+import { DrainRate } from './drain-rate.ts';
+import { Fifo } from './fifo.ts';
+import { encodeFrame, frameOverhead, type Packing } from './frames.ts';
+import { piecesOf } from './messages.ts';
+import { pack } from './packing.ts';
+import { TokenBucket } from './token-bucket.ts';
+import { Verdicts } from './verdicts.ts';
+
+export type CompressMode = 'auto' | 'on' | 'off';
+
+export interface SenderOptions {
+  compress: CompressMode;
+  bytesPerSecond?: number | undefined;
+  zstd?: boolean | undefined;
+}
+
+export interface SenderEvents {
+  /** So many bytes were given to the pipe. */
+  onWritten(bytes: number): void;
+  /** The pipe took some of what it was given. */
+  onTaken(): void;
+}
+
+/** Payloads below are not worth compressing. */
+const leastCompressed = 512;
+
+/** Pipes that take more than this are not helped by compression at level 1. */
+const fastPipe = 25_000_000;
+
+/** So many bytes given to the pipe and not taken yet: enough to keep it busy. */
+const pipeFull = 128 * 1024;
+
+/** So many frames are compressed, or wait for one that is, at a time. */
+const mostReady = 4;
+
+interface Piece {
+  type: number;
+  more: boolean;
+  raw: Uint8Array;
+}
+
+interface ReadyFrame {
+  /** What is left to write; undefined while it is being compressed. */
+  bytes: Uint8Array[] | undefined;
+  /** What it counted in the queue. */
+  cost: number;
+}
+
+interface Waiter {
+  below: number;
+  resolve: () => void;
+}
+
+export class Sender {
+  readonly #output: Writable;
+  readonly #events: SenderEvents;
+  readonly #queue = new Fifo<Piece>();
+  readonly #ready = new Fifo<ReadyFrame>();
+  readonly #rate = new DrainRate(() => performance.now());
+  readonly #verdicts = new Verdicts();
+  #waiters: Waiter[] = [];
+  #compress: CompressMode = 'off';
+  #packing: Exclude<Packing, 'none'> = 'deflate';
+  #bucket: TokenBucket | undefined;
+  #bucketTimer: NodeJS.Timeout | undefined;
+  #queuedBytes = 0;
+  /** Given to the pipe, not taken yet. */
+  #inPipe = 0;
+  /** Something had to wait for the pipe (or the limit), and the pipe has not run dry since. */
+  #pipeIsBehind = false;
+  #scheduled = false;
+  #stopped = false;
+
+  constructor(output: Writable, options: SenderOptions, events: SenderEvents) {
+    this.#output = output;
+    this.#events = events;
+    this.configure(options);
+  }
+
+  /** For what was not cut into frames yet. */
+  configure(options: SenderOptions): void {
+    const limit = options.bytesPerSecond;
+    this.#compress = options.compress;
+    this.#packing = options.zstd === true ? 'zstd' : 'deflate';
+    this.#bucket = limit === undefined ? undefined : new TokenBucket(limit, () => performance.now());
+    this.#schedule();
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  whenBelow(below: number): Promise<void> {
+    if (this.#stopped || this.#queuedBytes < below) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push({ below, resolve }));
+  }
+
+  enqueue(type: number, payload: Uint8Array): void {
+    if (this.#stopped) return;
+    for (const { piece, more } of piecesOf(payload)) {
+      this.#queue.push({ type, more, raw: piece });
+      this.#queuedBytes += piece.length + frameOverhead;
+    }
+    this.#schedule();
+  }
+
+  /** Drops what was not given to the pipe. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#bucketTimer);
+    this.#queue.clear();
+    this.#ready.clear();
+    this.#queuedBytes = 0;
+    this.#wake();
+  }
+
+  /** What is sent in one go is written in one go. */
+  #schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (!this.#stopped) this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (!this.#isBlocked) this.#rate.free();
+    this.#output.cork();
+    do this.#prepare();
+    while (this.#writeNext());
+    this.#output.uncork();
+    if (this.#isBlocked) this.#rate.wait();
+    const starving = this.#inPipe === 0 && this.#bucketTimer === undefined;
+    // Either all is sent, or compressing is now slower than the pipe.
+    if (starving) this.#pipeIsBehind = false;
+  }
+
+  get #isBlocked(): boolean {
+    return this.#inPipe >= pipeFull || this.#bucketTimer !== undefined;
+  }
+
+  /** Moves pieces from the queue to `#ready`: those to be compressed ahead of time, others when the pipe takes more. */
+  #prepare(): void {
+    for (;;) {
+      const piece = this.#queue.peek();
+      if (piece === undefined) return;
+      if (this.#isBlocked) this.#pipeIsBehind = true;
+      if (this.#ready.size >= mostReady) return;
+      const compress = this.#shallCompress(piece);
+      if (!compress && this.#isBlocked) return;
+      this.#queue.shift();
+      const frame: ReadyFrame = { bytes: undefined, cost: piece.raw.length + frameOverhead };
+      this.#ready.push(frame);
+      if (compress) this.#compressPiece(piece, frame);
+      else frame.bytes = framed(piece, 'none', piece.raw);
+    }
+  }
+
+  #shallCompress(piece: Piece): boolean {
+    if (piece.raw.length < leastCompressed || this.#compress === 'off') return false;
+    if (this.#compress === 'on') return true;
+    const rate = this.#rate.bytesPerSecond;
+    return this.#pipeIsBehind && rate !== undefined && rate < fastPipe;
+  }
+
+  #compressPiece(piece: Piece, frame: ReadyFrame): void {
+    const { type, raw } = piece;
+    const verdict = this.#verdicts.judge(type, raw);
+    if (verdict === 'no') {
+      frame.bytes = framed(piece, 'none', raw);
+    } else if (verdict !== 'try') {
+      frame.bytes = framed(piece, 'deflate', verdict);
+    } else {
+      const packing = this.#packing;
+      pack(packing, raw, (packed) => {
+        const good = packed !== undefined && this.#verdicts.tell(type, raw.length, packed.length);
+        frame.bytes = good ? framed(piece, packing, packed) : framed(piece, 'none', raw);
+        this.#schedule();
+      });
+    }
+  }
+
+  /** Gives the next bytes to the pipe. @returns whether it is worth trying again at once */
+  #writeNext(): boolean {
+    const frame = this.#ready.peek();
+    const next = frame?.bytes?.[0];
+    if (frame?.bytes === undefined || next === undefined || this.#isBlocked) return false;
+
+    const granted = this.#bucket?.take(next.length) ?? next.length;
+    if (granted === 0) {
+      this.#waitForTokens(next.length);
+      return false;
+    }
+    if (granted < next.length) {
+      frame.bytes[0] = next.subarray(granted);
+      this.#write(next.subarray(0, granted), 0);
+      return true;
+    }
+    frame.bytes.shift();
+    const isLast = frame.bytes.length === 0;
+    if (isLast) this.#ready.shift();
+    this.#write(next, isLast ? frame.cost : 0);
+    return true;
+  }
+
+  #waitForTokens(wanted: number): void {
+    // Bytes that wait for the limit: the process must not end before they are sent.
+    this.#bucketTimer = setTimeout(() => {
+      this.#bucketTimer = undefined;
+      this.#pump();
+    }, this.#bucket?.waitMs(wanted));
+    this.#pipeIsBehind = true;
+  }
+
+  #write(bytes: Uint8Array, cost: number): void {
+    this.#inPipe += bytes.length;
+    this.#events.onWritten(bytes.length);
+    this.#output.write(bytes, (error) => {
+      // The stream's 'error' event tells the same.
+      if (error || this.#stopped) return;
+      this.#inPipe -= bytes.length;
+      this.#queuedBytes -= cost;
+      this.#rate.took(bytes.length);
+      this.#events.onTaken();
+      this.#wake();
+      this.#schedule();
+    });
+  }
+
+  #wake(): void {
+    if (this.#waiters.length === 0) return;
+    const due = this.#waiters.filter(({ below }) => this.#stopped || this.#queuedBytes < below);
+    this.#waiters = this.#waiters.filter((waiter) => !due.includes(waiter));
+    for (const { resolve } of due) resolve();
+  }
+}
+
+function framed({ type, more }: Piece, packing: Packing, payload: Uint8Array): Uint8Array[] {
+  return encodeFrame({ type, more, packing, payload });
+}

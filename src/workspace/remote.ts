@@ -1,0 +1,81 @@
+/** From an endpoint to the replica behind it. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { LockstepError } from '../base/errors.ts';
+import { greetRemote, type RemoteOptions } from '../replica/agent/remote.ts';
+import { startAgentThread } from '../replica/agent/thread.ts';
+import { agentFile } from '../replica/worker-file.ts';
+import type { Replica } from '../replica/replica.ts';
+import { openFarSide, type AgentConnection, type ServedConnection } from '../transport/bootstrap.ts';
+import type { Endpoint, RemoteEndpoint } from '../transport/endpoint.ts';
+import { packProgram, type Program } from '../transport/loader.ts';
+import { endpointIdentity, formatEndpoint } from '../transport/names.ts';
+import type { TransportOptions } from '../transport/options.ts';
+import { formatRemotePath } from '../transport/remote-path.ts';
+
+export interface RemoteSettings {
+  transport: TransportOptions;
+  connection: RemoteOptions['connection'];
+}
+
+/** A root and what serves it. */
+export interface OpenRoot {
+  replica: Replica;
+  /** For people: as it was named, or absolute. */
+  name: string;
+}
+
+let program: Program | undefined;
+
+/** @param local what serves a local root, if it was started beforehand */
+export async function openRoot(
+  endpoint: Endpoint,
+  settings: RemoteSettings,
+  control: { signal: AbortSignal; onStderr?: (line: string) => void },
+  local: () => Replica = startAgentThread,
+): Promise<OpenRoot> {
+  if (endpoint.kind === 'local') return { replica: local(), name: path.resolve(endpoint.path) };
+  const far = await openFarSide(endpoint, { ...settings.transport, ...control });
+  if (far.kind === 'served') return connected(endpoint, far, formatRemotePath(endpoint.path), settings);
+  program ??= packProgram(fs.readFileSync(agentFile));
+  const root = far.root;
+  return connected(endpoint, await far.startAgent(program), root, settings);
+}
+
+async function connected(
+  endpoint: RemoteEndpoint,
+  { process }: AgentConnection | ServedConnection,
+  root: string,
+  { connection }: RemoteSettings,
+): Promise<OpenRoot> {
+  const name = formatEndpoint(endpoint);
+  try {
+    const replica = await greetRemote(process, {
+      root,
+      name,
+      place: placeOf(endpoint),
+      connection,
+      lastWords: () => process.stderrTail(),
+      onClosed: async () => {
+        await process.close();
+      },
+    });
+    return { replica, name };
+  } catch (error) {
+    await process.kill();
+    throw error instanceof LockstepError && error.code !== 'protocol'
+      ? withLastWords(error, process.stderrTail())
+      : error;
+  }
+}
+
+function withLastWords(error: LockstepError, stderr: string): LockstepError {
+  const words = stderr.trim();
+  if (words === '') return error;
+  return new LockstepError(error.code, `${error.message}\n  the far side said: ${words}`, { cause: error });
+}
+
+/** The machine, without the path on it: two roots there may overlap. */
+function placeOf(endpoint: RemoteEndpoint): string {
+  return endpointIdentity({ ...endpoint, path: { from: 'root', path: '/' } });
+}
