@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connectAgent, connectShell, openFarSide } from '../../src/transport/bootstrap.ts';
 import { parseEndpoint, type SshEndpoint } from '../../src/transport/endpoint.ts';
 import { freePort, startSshd, type Sshd } from '../support/sshd.ts';
-import { markProcesses, markSetting, noSurvivors } from '../support/survivors.ts';
+import { markProcesses, markSetting, noSurvivors, survivors } from '../support/survivors.ts';
 import { connectEcho, echo, expectEcho, failure, readAll, unattended } from './support.ts';
 
 let sshd: Sshd;
@@ -82,6 +82,14 @@ describe('a host', () => {
     await expectEcho(second);
     expect(sessions()).toBe(before);
     await expectEcho(first);
+  });
+
+  it('stands when Ctrl-C reaches ssh, too', async () => {
+    const connection = await connectEcho(at(`${sshd.host}:`), { ...options(), interactive: true });
+    const ssh = survivors(mark).filter((line) => /^\d+ ssh -F/.test(line));
+    expect(ssh).toHaveLength(1);
+    process.kill(Number(ssh[0]?.split(' ')[0]), 'SIGINT');
+    await expectEcho(connection);
   });
 
   it('ends with the connection', async () => {
