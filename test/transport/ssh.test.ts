@@ -1,4 +1,5 @@
 /** Over a real sshd on loopback. */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -82,6 +83,16 @@ describe('a host', () => {
     await expectEcho(second);
     expect(sessions()).toBe(before);
     await expectEcho(first);
+  });
+
+  it('leaves a connection alone that the user wants to persist', async () => {
+    const control = ['ControlMaster=auto', 'ControlPersist=60', `ControlPath=${path.join(sshd.dir, 'persist')}`];
+    const persistent = { ...options(), sshOptions: [...sshd.sshOptions, ...control] };
+    await expectEcho(await connectEcho(at(`${sshd.host}:`), persistent));
+    const second = await connectEcho(at(`${sshd.host}:`), persistent);
+    expect(await second.process.close()).toEqual({ code: 0, signal: undefined });
+    const ssh = control.flatMap((option) => ['-o', option]);
+    execFileSync('ssh', [...sshd.sshOptions, ...ssh, '-O', 'exit', sshd.host], { stdio: 'ignore' });
   });
 
   it('stands when Ctrl-C reaches ssh, too', async () => {
