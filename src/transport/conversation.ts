@@ -40,7 +40,7 @@ export async function hear<T>(
   find: (heard: Buffer) => Found<T> | undefined,
 ): Promise<T> {
   const { stdout } = process;
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   let heard = Buffer.alloc(0);
   for (;;) {
     const chunk = stdout.read() as Buffer | null;
@@ -55,7 +55,7 @@ export async function hear<T>(
       if (heard.length > limit) throw new SilenceError({ kind: 'noise', limit, heard });
       continue;
     }
-    const next = await change(process, deadline - Date.now());
+    const next = await change(process, deadline - performance.now());
     if (next === 'timeout') throw new SilenceError({ kind: 'timeout', ms: timeoutMs, heard });
     if (next === 'closed' && stdout.readableLength === 0) {
       // It may have closed its output and live on, but most likely it is about to say why in its exit status.

@@ -183,6 +183,7 @@ const known: readonly Known[] = [
 /** @returns the error to be thrown */
 export function diagnose({ endpoint, starting, silence, stderr }: Failure): LockstepError {
   const target = describeTarget(endpoint);
+  const who = escapeControls(starting === undefined ? target : `${starting} on ${target}`);
   const error = (what: string, hint?: string): LockstepError =>
     new LockstepError('connection', `${what}${farWords(silence.heard, stderr)}`, hint === undefined ? {} : { hint });
 
@@ -190,19 +191,19 @@ export function diagnose({ endpoint, starting, silence, stderr }: Failure): Lock
     case 'timeout': {
       const seconds = (silence.ms / 1000).toLocaleString('en-US', { maximumFractionDigits: 1 });
       return error(
-        `${escapeControls(target)} did not answer within ${seconds} s`,
+        `${who} did not answer within ${seconds} s`,
         'Check that it is up and reachable, and that no login script there waits for something; or give it more time.',
       );
     }
     case 'noise':
       return error(
-        `${escapeControls(target)} sent more than ${Math.floor(silence.limit / 1024)} KB, and nothing of what was waited for`,
+        `${who} sent more than ${Math.floor(silence.limit / 1024)} KB, and nothing of what was waited for`,
         'A login script there prints without end; let it print only for interactive shells.',
       );
     case 'closed': {
       if (starting !== undefined) {
         return error(
-          `${escapeControls(`${starting} on ${target}`)} ended before it was ready (${describeExit(silence.exit)})`,
+          `${who} ended before it was ready (${describeExit(silence.exit)})`,
           'Try it there by hand; --remote-node names another Node.',
         );
       }

@@ -27,7 +27,6 @@ function check(text: string, what: string, name: string, forbidden: RegExp, hint
   if (name.startsWith('-')) {
     throw new UsageError(`${shown}: a ${what} cannot start with "-": it would be taken for an option`, { hint });
   }
-
   const bad = /[\u0000-\u001f\u007f]/.exec(name) ?? forbidden.exec(name);
   if (bad !== null) {
     throw new UsageError(`${shown}: a ${what} cannot hold the character "${escapeControls(bad[0])}"`, { hint });

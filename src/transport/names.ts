@@ -6,20 +6,14 @@ import { formatRemotePath, type RemotePath } from './remote-path.ts';
 
 /** As a person would write it, for messages. Names are not escaped: whoever prints does that. */
 export function formatEndpoint(endpoint: Endpoint): string {
-  switch (endpoint.kind) {
-    case 'local':
-      return endpoint.path;
-    case 'ssh': {
-      // With a port there is only the URL; else the short form, which is what people type.
-      if (endpoint.port !== undefined) return endpointIdentity(endpoint);
-      const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
-      return `${endpoint.user === undefined ? '' : `${endpoint.user}@`}${host}:${formatRemotePath(endpoint.path)}`;
-    }
-    case 'command':
-      return `${formatRemotePath(endpoint.path)} (-- ${endpoint.argv.map(shellWord).join(' ')})`;
-    default:
-      return endpointIdentity(endpoint);
+  if (endpoint.kind === 'local') return endpoint.path;
+  if (endpoint.kind === 'command') {
+    return `${formatRemotePath(endpoint.path)} (-- ${endpoint.argv.map(shellWord).join(' ')})`;
   }
+  // With a port there is only the URL; else the short form, which is what people type.
+  if (endpoint.kind !== 'ssh' || endpoint.port !== undefined) return endpointIdentity(endpoint);
+  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
+  return `${endpoint.user === undefined ? '' : `${endpoint.user}@`}${host}:${formatRemotePath(endpoint.path)}`;
 }
 
 /** What is being connected to, without the path: `ann@web`, `docker container web`. */

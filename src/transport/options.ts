@@ -53,6 +53,7 @@ export function transportSettings(options: TransportOptions): TransportSettings 
 }
 
 function hasTerminal(): boolean {
-  // Not `isatty(1)`: stdout is for results and often goes into a file. ssh asks on the terminal itself.
-  return process.stderr.isTTY && process.stdin.isTTY;
+  // Not stdout: that is for results and often goes into a file. ssh asks on the terminal itself.
+  const { isatty } = process.getBuiltinModule('node:tty');
+  return isatty(0) && isatty(2);
 }

@@ -145,10 +145,11 @@ class Piped implements PipedProcess {
     this.#group = options.needsTerminal !== true;
     this.#tail = new StderrTail(options.onStderr);
     const { stdin, stdout, stderr } = child;
-    if (stdin === null || stdout === null || stderr === null) throw new Error('spawned without pipes');
     // With stdio 'pipe' they are sockets, which count their bytes.
-    this.stdin = stdin as Socket;
-    this.stdout = stdout as Socket;
+    const { Socket } = process.getBuiltinModule('node:net');
+    if (!(stdin instanceof Socket) || !(stdout instanceof Socket) || stderr === null) throw new Error('no pipes');
+    this.stdin = stdin;
+    this.stdout = stdout;
     // A process that dies leaves EPIPE behind on whatever was being written. Its end is told by `exited`.
     for (const source of [child, stdin, stdout, stderr]) source.on('error', ignore);
     stderr.on('data', (chunk: Buffer) => this.#tail.add(chunk));

@@ -72,7 +72,7 @@ function isScheme(scheme: string): scheme is Scheme {
 
 function parseSsh(url: Url): SshEndpoint {
   const [user, target] = splitUser(url.authority);
-  const parts = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/s.exec(target);
+  const parts = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(target);
   if (parts === null) {
     throw new UsageError(`${escapeControls(url.text)}: "${escapeControls(target)}" is not a host and a port`, {
       hint: `${url.hint} An IPv6 address stands in brackets: ssh://[::1]/path.`,

@@ -97,7 +97,8 @@ describe('the probe', () => {
     const { facts } = far;
     expect(facts.system).toBe(execFileSync('uname', ['-s', '-m'], { encoding: 'utf8' }).trim());
     expect(facts.uid).toBe(process.getuid?.());
-    expect(facts.umask).toBe(process.umask());
+    const umask = /^Umask:\s*(\d+)/m.exec(fs.readFileSync('/proc/self/status', 'latin1'))?.[1];
+    expect(facts.umask).toBe(Number.parseInt(umask ?? '', 8));
     expect(facts.home).toBe(dir);
     expect(facts.workingDirectory).toBe(process.cwd());
     expect(far.root).toBe(`${dir}/in/here`);

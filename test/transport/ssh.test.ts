@@ -1,4 +1,5 @@
 /** Over a real sshd on loopback. */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connectAgent, connectShell, openFarSide } from '../../src/transport/bootstrap.ts';
 import { parseEndpoint, type SshEndpoint } from '../../src/transport/endpoint.ts';
 import { freePort, startSshd, type Sshd } from '../support/sshd.ts';
-import { markProcesses, markSetting, noSurvivors } from '../support/survivors.ts';
+import { markProcesses, markSetting, noSurvivors, survivors } from '../support/survivors.ts';
 import { connectEcho, echo, expectEcho, failure, readAll, unattended } from './support.ts';
 
 let sshd: Sshd;
@@ -82,6 +83,24 @@ describe('a host', () => {
     await expectEcho(second);
     expect(sessions()).toBe(before);
     await expectEcho(first);
+  });
+
+  it('leaves a connection alone that the user wants to persist', async () => {
+    const control = ['ControlMaster=auto', 'ControlPersist=60', `ControlPath=${path.join(sshd.dir, 'persist')}`];
+    const persistent = { ...options(), sshOptions: [...sshd.sshOptions, ...control] };
+    await expectEcho(await connectEcho(at(`${sshd.host}:`), persistent));
+    const second = await connectEcho(at(`${sshd.host}:`), persistent);
+    expect(await second.process.close()).toEqual({ code: 0, signal: undefined });
+    const ssh = control.flatMap((option) => ['-o', option]);
+    execFileSync('ssh', [...sshd.sshOptions, ...ssh, '-O', 'exit', sshd.host], { stdio: 'ignore' });
+  });
+
+  it('stands when Ctrl-C reaches ssh, too', async () => {
+    const connection = await connectEcho(at(`${sshd.host}:`), { ...options(), interactive: true });
+    const ssh = survivors(mark).filter((line) => /^\d+ ssh -F/.test(line));
+    expect(ssh).toHaveLength(1);
+    process.kill(Number(ssh[0]?.split(' ')[0]), 'SIGINT');
+    await expectEcho(connection);
   });
 
   it('ends with the connection', async () => {
