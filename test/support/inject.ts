@@ -12,33 +12,37 @@ export interface Injection {
   call: string;
   /** Which calls of it: a pattern that its arguments, joined by spaces, match. Paths come as `/proc/self/fd/N/name`. */
   match: RegExp;
-  /** The n-th of them, counted in each thread. */
-  nth?: number;
+  /** The n-th of them, counted in each thread; `every`: all of them. */
+  nth?: number | 'every';
   when?: 'before' | 'after';
-  /** JavaScript; `fs`, `path`, `args` and `halt()`, which stops the whole process until somebody continues it, are there. */
+  /**
+   * JavaScript; `fs`, `path`, `args`, `halt()`, which stops the whole process until somebody continues it, and `pause(ms)`,
+   * which stops this thread for a while, are there.
+   */
   run: string;
 }
 
 const preload = `
 const fs = require('node:fs');
 const path = require('node:path');
+const pause = (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 const halt = () => {
   fs.writeFileSync(process.env.LOCKSTEP_TEST_HALTED, '');
   process.kill(process.pid, 'SIGSTOP');
   // The signal needs a moment to reach this thread.
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  pause(50);
 };
 for (const { call, match, nth, when, run } of JSON.parse(process.env.LOCKSTEP_TEST_INJECT)) {
   const original = fs[call];
   const pattern = new RegExp(match);
-  const act = new Function('fs', 'path', 'args', 'halt', run);
+  const act = new Function('fs', 'path', 'args', 'halt', 'pause', run);
   let count = 0;
   let acting = false;
   fs[call] = function (...args) {
-    const hit = !acting && pattern.test(args.map(String).join(' ')) && ++count === nth;
+    const hit = !acting && pattern.test(args.map(String).join(' ')) && (++count === nth || nth === 'every');
     const happen = () => {
       acting = true;
-      try { act(fs, path, args, halt); } finally { acting = false; }
+      try { act(fs, path, args, halt, pause); } finally { acting = false; }
     };
     if (hit && when === 'before') happen();
     const result = original.apply(this, args);
