@@ -43,7 +43,11 @@ export async function runProgram(argv: readonly string[], agents: Agents | undef
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(ownWords(text)) })
     .helpCommand('help [command]', 'show help for a command')
-    .configureHelp({ helpWidth: Math.min(process.stdout.columns || 100, 110) });
+    .configureHelp({
+      helpWidth: Math.min(process.stdout.columns || 100, 110),
+      // As its usage has it: to commander itself, what our own check asks for is optional.
+      subcommandTerm: (command) => `${command.name()} ${command.usage()}`,
+    });
   const commands: Command[] = [
     syncCommand(agents, setExitCode),
     pushCommand(agents, setExitCode),
@@ -53,13 +57,21 @@ export async function runProgram(argv: readonly string[], agents: Agents | undef
   ];
   for (const command of commands) program.addCommand(inheritSettings(command, program));
   try {
-    await program.parseAsync([...argv]);
+    await program.parseAsync(withoutHelpFor(argv, commands));
     return exitCode;
   } catch (error) {
     return codeOf(error, argv);
   } finally {
     await Promise.allSettled([agents?.a.close(), agents?.b.close()]);
   }
+}
+
+/** `help snyc` as `snyc`, so that the mistake is named: commander itself would show the general help. */
+function withoutHelpFor(argv: readonly string[], commands: readonly Command[]): string[] {
+  const [node = '', script = '', first, topic, ...rest] = argv;
+  const isMistaken = first === 'help' && topic !== undefined && !/^-|^help$/.test(topic);
+  if (!isMistaken || commands.some((command) => command.name() === topic)) return [...argv];
+  return [node, script, topic, ...rest];
 }
 
 function inheritSettings(command: Command, program: Command): Command {

@@ -48,7 +48,9 @@ async function run(direction: Direction, local: string, remote: string, request:
   let link;
   try {
     link = linkOptions(direction, options, command ?? 'lockstep library');
-    for (const root of [local, remote]) if (root.trim() === '') throw new UsageError('a root is empty');
+    for (const root of [local, remote]) {
+      if (root.trim() === '') throw new UsageError('a root is empty', { hint: 'Name two directories.' });
+    }
   } catch (error) {
     await Promise.allSettled([replicas.a.close(), replicas.b.close()]);
     throw error;
