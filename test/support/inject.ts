@@ -16,8 +16,9 @@ export interface Injection {
   nth?: number | 'every';
   when?: 'before' | 'after';
   /**
-   * JavaScript; `fs`, `path`, `args`, `halt()`, which stops the whole process until somebody continues it, and `pause(ms)`,
-   * which stops this thread for a while, are there.
+   * JavaScript. There are `fs`, `path`; `args` and, afterwards, the `result` of the call, which may be changed, and what is
+   * returned takes its place; `halt()`, which stops the whole process until somebody continues it, and `pause(ms)`, which
+   * stops this thread for a while.
    */
   run: string;
 }
@@ -35,19 +36,18 @@ const halt = () => {
 for (const { call, match, nth, when, run } of JSON.parse(process.env.LOCKSTEP_TEST_INJECT)) {
   const original = fs[call];
   const pattern = new RegExp(match);
-  const act = new Function('fs', 'path', 'args', 'halt', 'pause', run);
+  const act = new Function('fs', 'path', 'args', 'halt', 'pause', 'result', run);
   let count = 0;
   let acting = false;
   fs[call] = function (...args) {
     const hit = !acting && pattern.test(args.map(String).join(' ')) && (++count === nth || nth === 'every');
-    const happen = () => {
+    const happen = (result) => {
       acting = true;
-      try { act(fs, path, args, halt, pause); } finally { acting = false; }
+      try { return act(fs, path, args, halt, pause, result); } finally { acting = false; }
     };
     if (hit && when === 'before') happen();
     const result = original.apply(this, args);
-    if (hit && when === 'after') happen();
-    return result;
+    return (hit && when === 'after' ? happen(result) : undefined) ?? result;
   };
 }
 `;
