@@ -42,7 +42,11 @@ export async function runProgram(argv: readonly string[], agents: readonly Repli
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(ownWords(text)) })
     .helpCommand('help [command]', 'show help for a command')
-    .configureHelp({ helpWidth: Math.min(process.stdout.columns || 100, 110) });
+    .configureHelp({
+      helpWidth: Math.min(process.stdout.columns || 100, 110),
+      // As its usage has it: to commander itself, what our own check asks for is optional.
+      subcommandTerm: (command) => `${command.name()} ${command.usage()}`,
+    });
   const { words, command } = splitCommand(argv);
   const run: Run = { agents, remoteCommand: command, setExitCode };
   const commands: Command[] = [
@@ -54,7 +58,7 @@ export async function runProgram(argv: readonly string[], agents: readonly Repli
   ];
   for (const command of commands) program.addCommand(inheritSettings(command, program));
   try {
-    await program.parseAsync(words);
+    await program.parseAsync(withoutHelpFor(words, commands));
     return exitCode;
   } catch (error) {
     return codeOf(error, argv);
@@ -69,6 +73,14 @@ function splitCommand(argv: readonly string[]): { words: string[]; command: stri
   const syncs = ['sync', 'push', 'pull'].includes(argv[2] ?? '');
   if (at < 0 || !syncs) return { words: [...argv], command: undefined };
   return { words: argv.slice(0, at), command: argv.slice(at + 1) };
+}
+
+/** `help snyc` as `snyc`, so that the mistake is named: commander itself would show the general help. */
+function withoutHelpFor(argv: readonly string[], commands: readonly Command[]): string[] {
+  const [node = '', script = '', first, topic, ...rest] = argv;
+  const isMistaken = first === 'help' && topic !== undefined && !/^-|^help$/.test(topic);
+  if (!isMistaken || commands.some((command) => command.name() === topic)) return [...argv];
+  return [node, script, topic, ...rest];
 }
 
 function inheritSettings(command: Command, program: Command): Command {

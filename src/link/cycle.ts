@@ -370,8 +370,11 @@ class Cycle {
     const marks = sourceOf(options.mode) === undefined;
     const mark = async (token: string): Promise<unknown> =>
       Promise.all(sides.map((side) => replicas[side].token(link.id, token)));
-    // The record must never name a root whose identity is not on its disk yet.
-    if (marks && !baseline.exists) await mark('');
+    if (marks && !baseline.exists) {
+      baseline.checkPlace();
+      // The record must never name a root whose identity is not on its disk yet.
+      await mark('');
+    }
     baseline.begin({ identity, mode: options.mode, rules: rulesKey(options) }, session);
     this.#baseline = baseline;
     if (isIdle(plan)) {

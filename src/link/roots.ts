@@ -9,9 +9,8 @@ import type { LinkOptions } from './options.ts';
 export type Probes = Record<Side, RootProbe>;
 
 /** @throws UsageError for a path that nobody means */
-export function checkRootPath(root: string, mustExist: boolean, probe: RootProbe): void {
-  if (root.trim() === '') throw new UsageError('a root is empty', { hint: 'Name two directories.' });
-  if (!mustExist && probe.kind === 'missing' && /[\n\r]$/.test(root)) {
+function checkRootPath(root: string, known: boolean, probe: RootProbe): void {
+  if (!known && probe.kind === 'missing' && /[\n\r]$/.test(root)) {
     throw new UsageError(`${escapeControls(root)} ends in a line break and does not exist`, {
       path: root,
       hint: 'Remove the line break (a quoting mistake in a script?).',
@@ -29,7 +28,7 @@ export function checkRoots(roots: Record<Side, string>, probes: Probes, options:
   for (const side of ['a', 'b'] as const) {
     // A local root that is missing is a mistake; a missing destination is made, unless it was there once.
     const mustExist = side === (source ?? 'a') || known;
-    checkRootPath(roots[side], mustExist, probes[side]);
+    checkRootPath(roots[side], known, probes[side]);
     checkOne(roots[side], probes[side], mustExist, known);
   }
   checkOverlap(roots, probes);
@@ -74,7 +73,7 @@ function checkOne(root: string, probe: RootProbe, mustExist: boolean, known: boo
     case 'unreadable':
       throw new GuardError('root-unreadable', `${shown} cannot be read: ${probe.reason ?? 'unknown reason'}`, {
         path: root,
-        hint: 'Check its permissions, or run as a user who may read it.',
+        hint: 'Check the path and its permissions, or run as a user who may read it.',
       });
   }
 }

@@ -301,7 +301,7 @@ function parse(given: SyncOptions): Parsed {
 
 function complaint(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_value') return `not one of ${issue.values.join(', ')}`;
-  if (issue.code === 'too_small') return `less than ${String(issue.minimum)}`;
+  if (issue.code === 'too_small' && issue.origin === 'number') return `less than ${String(issue.minimum)}`;
   return issue.code === 'invalid_type' ? `not a ${issue.expected}` : issue.message;
 }
 
@@ -323,6 +323,9 @@ function modeOf(direction: Direction, parsed: Parsed): Mode {
     return parsed.mode ?? 'two-way';
   }
   if (parsed.mode !== undefined && parsed.mode !== 'mirror') throw wrong(`--mode ${parsed.mode} belongs to sync`);
+  if (parsed.cleanOutFirst && parsed.path.length > 0) {
+    throw wrong('--clean-out-first empties the whole destination, --path leaves all but some paths alone: choose one');
+  }
   const mirrors = parsed.delete || parsed.mode === 'mirror';
   if (direction === 'push') return mirrors ? 'mirror' : 'push';
   return mirrors ? 'pull-mirror' : 'pull';

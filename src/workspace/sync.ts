@@ -58,7 +58,7 @@ async function run(direction: Direction, local: string, remote: string, request:
     ...options
   } = request;
   const spare = [...(agents ?? [])];
-  const opened: OpenRoot[] = [];
+  let opening: Promise<OpenRoot>[] = [];
   try {
     const link = linkOptions(direction, options, command ?? 'lockstep library');
     const settings = remoteOptions(options);
@@ -66,15 +66,14 @@ async function run(direction: Direction, local: string, remote: string, request:
     const failed = new AbortController();
     const connecting = AbortSignal.any([signal, failed.signal]);
     const control = { signal: connecting, ...(onStderr === undefined ? {} : { onStderr }) };
-    const open = async (endpoint: Endpoint): Promise<OpenRoot> => {
-      const root = await openRoot(endpoint, settings, control, () => spare.shift() ?? startAgentThread());
-      opened.push(root);
-      return root;
-    };
-    const opening = Promise.all([open(endpoints.a), open(endpoints.b)]);
+    const open = async (endpoint: Endpoint): Promise<OpenRoot> =>
+      openRoot(endpoint, settings, control, () => spare.shift() ?? startAgentThread());
+    opening = [open(endpoints.a), open(endpoints.b)];
     // When one cannot be reached, nobody waits for the other.
-    opening.catch(() => failed.abort());
-    const [a, b] = await opening;
+    const both = Promise.all(opening);
+    both.catch(() => failed.abort());
+    const [a, b] = await both;
+    if (a === undefined || b === undefined) throw new Error('two roots were opened');
     return await runCycle({
       roots: { a: a.name, b: b.name },
       replicas: { a: a.replica, b: b.replica },
@@ -83,13 +82,16 @@ async function run(direction: Direction, local: string, remote: string, request:
       signal,
     });
   } finally {
-    await Promise.allSettled([...spare, ...opened.map(({ replica }) => replica)].map((replica) => replica.close()));
+    const opened = (await Promise.allSettled(opening)).flatMap((root) =>
+      root.status === 'fulfilled' ? [root.value.replica] : [],
+    );
+    await Promise.allSettled([...spare, ...opened].map(async (replica) => replica.close()));
   }
 }
 
 /** @param command what leads to the far side, for a path over there that says nothing of it */
 function endpointOf(root: string, command?: readonly string[]): Endpoint {
-  if (root.trim() === '') throw new UsageError('a root is empty');
+  if (root.trim() === '') throw new UsageError('a root is empty', { hint: 'Name two directories.' });
   return command === undefined ? parseEndpoint(root) : parseCommandEndpoint(root, command);
 }
 

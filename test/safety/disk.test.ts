@@ -121,6 +121,37 @@ describe('103: a disk that is too small', () => {
       }));
   }
 
+  for (const [code, why, exitCode] of [
+    ['EDQUOT', 'no-space', 1],
+    ['EIO', 'failed', 2],
+  ] as const) {
+    it(`or fails (${code}) for one file: the old one stays, the rest goes on in both directions, the next run heals`, async () =>
+      withPair(async (pair) => {
+        await pair.agreed({ y: 'old', z: 'old' });
+        write(pair.a, { y: 'Y fails', z: 'new', 'new/n': 'n', 'new/y': 'Y fails too' });
+        write(pair.b, { 'from-b': 'b' });
+        const failing = `
+          const isOurs = fs.readlinkSync('/proc/self/fd/' + args[0]).includes('/b/.lockstep/staging/');
+          if (isOurs && args[1][0] === 'Y'.charCodeAt(0)) {
+            throw Object.assign(new Error('${code}: as a disk says it, write'), { code: '${code}', syscall: 'write' });
+          }`;
+        const env = injecting(pair.dir, { call: 'writeSync', match: /./, nth: 'every', run: failing });
+        const ran = await pair.run('sync', [], { env });
+        expect(ran.code, ran.stdout + ran.stderr).toBe(exitCode);
+        const skips = eventsOf(ran, 'skip');
+        expect(skips).toContainEqual(expect.objectContaining({ side: 'remote', path: 'y', why }));
+        expect(contents(pair.b)['y']).toBe('old');
+        expect(contents(pair.b)).not.toHaveProperty('new/y');
+        expect(contents(pair.a)['from-b']).toBe('b');
+        // A full disk may be spared everything else; a bad spot of it is not the whole disk.
+        if (code === 'EIO') expect(contents(pair.b)).toMatchObject({ z: 'new', 'new/n': 'n' });
+        pair.expectClean();
+        expect((await pair.sync()).code).toBe(0);
+        pair.expectEqual();
+        await pair.expectIdle();
+      }));
+  }
+
   it('104: for the record: what is there stays as it is, and the next run heals', async (context) =>
     withDisks(async (pair) => {
       mountMemory(context, pair.state, 'size=256k');

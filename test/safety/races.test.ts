@@ -153,6 +153,35 @@ describe('85: a file that is to be replaced', () => {
     }));
 });
 
+describe('85: a source that is edited again as soon as it was read', () => {
+  for (const [from, to] of [
+    ['A', 'B'],
+    ['B', 'A'],
+  ] as const) {
+    it(`from ${from} to ${to}: the record has what was carried, and the next run sees the rest`, async () =>
+      withPair(async (pair) => {
+        await pair.agreed({ sameSize: old, longer: old, gone: old, other: 'o' });
+        const [source, target] = from === 'A' ? [pair.a, pair.b] : [pair.b, pair.a];
+        for (const name of ['sameSize', 'longer', 'gone'])
+          write(source, { [name]: file('may', { mtime: past + 100 }) });
+        const again = (name: string, deed: string): Happening => ({
+          moment: { call: 'renameSync', match: place(name), when: 'after' },
+          deed: `const it = ${from} + '/${name}'; ${deed}`,
+        });
+        const ran = await raced(pair, [
+          // The time is put back, as an unpacking tool might do.
+          again('sameSize', `fs.writeFileSync(it, 'new'); fs.utimesSync(it, ${past + 100}, ${past + 100});`),
+          again('longer', "fs.appendFileSync(it, ' and more');"),
+          again('gone', 'fs.unlinkSync(it);'),
+        ]);
+        expect(ran.code, ran.stdout).toBe(0);
+        expect(contents(target)).toEqual({ sameSize: 'may', longer: 'may', gone: 'may', other: 'o' });
+        await expectHeals(pair);
+        pair.expectBoth({ sameSize: 'new', longer: 'may and more', other: 'o' });
+      }));
+  }
+});
+
 describe('what is to be deleted', () => {
   for (const args of [[], ['--backup', 'off']]) {
     it(`and is changed just before ${args.join(' ')}`, async () =>
@@ -197,6 +226,29 @@ describe('what is to be deleted', () => {
       expect(contents(pair.b)).toEqual({ d: 'dir', 'd/new': 'theirs', other: 'o' });
       await expectHeals(pair);
       pair.expectBoth({ d: 'dir', 'd/new': 'theirs', other: 'o' });
+    }));
+});
+
+describe('83: where something new is to come', () => {
+  it('and the directory is deleted, or is something else, just before', async () =>
+    withPair(async (pair) => {
+      await pair.agreed({ 'gone/x': 'o', 'file/x': 'o', 'link/x': 'o', other: 'o' });
+      const outside = path.join(pair.dir, 'outside');
+      fs.mkdirSync(outside);
+      write(pair.a, { 'gone/new': 'n1', 'gone/deep/new': 'n2', 'file/new': 'n3', 'link/new': 'n4', fine: 'n5' });
+      const away = (name: string): string => `fs.rmSync(B + '/${name}', { recursive: true });`;
+      const read = (name: string): Moment => ({ call: 'openSync', match: new RegExp(`/a/${name}/new \\d+$`) });
+      const ran = await raced(pair, [
+        { moment: read('gone'), deed: away('gone') },
+        { moment: read('file'), deed: `${away('file')} fs.writeFileSync(B + '/file', 'theirs');` },
+        { moment: read('link'), deed: `${away('link')} fs.symlinkSync(${JSON.stringify(outside)}, B + '/link');` },
+      ]);
+      expect(ran.code, ran.stdout).toBe(2);
+      expect(contents(pair.b)).toMatchObject({ fine: 'n5', file: 'theirs', link: `-> ${outside}` });
+      expect(fs.readdirSync(outside)).toEqual([]);
+      await expectHeals(pair);
+      pair.expectKept('n1', 'n2', 'n3', 'n4', 'theirs');
+      expect(fs.readdirSync(outside)).toEqual([]);
     }));
 });
 
@@ -314,6 +366,28 @@ describe('79, 80: a source that changes while it is being read', () => {
       await expectHeals(pair);
     }));
 
+  it('79: grows all the time: what arrives is what it was at some moment', async () =>
+    withPair(async (pair) => {
+      await pair.agreed({ log: 'line 0\n', other: 'o' });
+      // Large, so that it grows while it is read; numbered, so that a torn one would show.
+      write(pair.a, { log: Array.from({ length: 200_000 }, (_, i) => `line ${i}\n`).join('') });
+      const lines = /^(?:line \d+\n)*$/;
+      const writer = startAppending(path.join(pair.a, 'log'), 200_000);
+      for (let round = 0; round < 6; round += 1) {
+        write(pair.a, { [`new-${round}`]: 'n' });
+        const ran = await pair.sync();
+        expect([0, 2], ran.stdout + ran.stderr).toContain(ran.code);
+        for (const skip of eventsOf(ran, 'skip')) expect(skip).toMatchObject({ path: 'log', why: 'source-changed' });
+        const log = fs.readFileSync(path.join(pair.b, 'log'), 'utf8');
+        expect(lines.test(log)).toBe(true);
+        expect(log).toBe(fs.readFileSync(path.join(pair.a, 'log'), 'utf8').slice(0, log.length));
+        expect(contents(pair.b)).toHaveProperty(`new-${round}`);
+        pair.expectClean();
+      }
+      await writer.stop();
+      await expectHeals(pair);
+    }));
+
   it('86: is deleted with its directory while that is being copied', async () =>
     withPair(async (pair) => {
       await pair.agreed({ other: 'o' });
@@ -345,6 +419,30 @@ describe('88: people at work on both sides all the time', () => {
       expect(Object.keys(now).filter((name) => name.endsWith('~') || name.endsWith('.tmp'))).toEqual([]);
     }));
 });
+
+/** Another process that appends numbered lines to a file, as fast as it can, until told to stop. */
+function startAppending(name: string, from: number): { stop: () => Promise<void> } {
+  const script = `
+    const fs = require('fs');
+    const [name, from] = process.argv.slice(1);
+    let running = true, count = Number(from);
+    process.stdin.on('data', () => { running = false; });
+    const turn = () => {
+      if (!running) return process.stdin.destroy();
+      for (let n = 0; n < 5; n += 1) fs.appendFileSync(name, 'line ' + count++ + '\\n');
+      setTimeout(turn, 1);
+    };
+    turn();
+  `;
+  const child = spawn(process.execPath, ['-e', script, name, String(from)], { stdio: ['pipe', 'inherit', 'inherit'] });
+  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
+  return {
+    stop: async () => {
+      child.stdin.end('stop');
+      await ended;
+    },
+  };
+}
 
 /**
  * Another process that writes, saves atomically, deletes, makes anew and renames files of its own all over a root, until

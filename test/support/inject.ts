@@ -12,38 +12,42 @@ export interface Injection {
   call: string;
   /** Which calls of it: a pattern that its arguments, joined by spaces, match. Paths come as `/proc/self/fd/N/name`. */
   match: RegExp;
-  /** The n-th of them, counted in each thread. */
-  nth?: number;
+  /** The n-th of them, counted in each thread; `every`: all of them. */
+  nth?: number | 'every';
   when?: 'before' | 'after';
-  /** JavaScript; `fs`, `path`, `args` and `halt()`, which stops the whole process until somebody continues it, are there. */
+  /**
+   * JavaScript. There are `fs`, `path`; `args` and, afterwards, the `result` of the call, which may be changed, and what is
+   * returned takes its place; `halt()`, which stops the whole process until somebody continues it, and `pause(ms)`, which
+   * stops this thread for a while.
+   */
   run: string;
 }
 
 const preload = `
 const fs = require('node:fs');
 const path = require('node:path');
+const pause = (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 const halt = () => {
   fs.writeFileSync(process.env.LOCKSTEP_TEST_HALTED, '');
   process.kill(process.pid, 'SIGSTOP');
   // The signal needs a moment to reach this thread.
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  pause(50);
 };
 for (const { call, match, nth, when, run } of JSON.parse(process.env.LOCKSTEP_TEST_INJECT)) {
   const original = fs[call];
   const pattern = new RegExp(match);
-  const act = new Function('fs', 'path', 'args', 'halt', run);
+  const act = new Function('fs', 'path', 'args', 'halt', 'pause', 'result', run);
   let count = 0;
   let acting = false;
   fs[call] = function (...args) {
-    const hit = !acting && pattern.test(args.map(String).join(' ')) && ++count === nth;
-    const happen = () => {
+    const hit = !acting && pattern.test(args.map(String).join(' ')) && (++count === nth || nth === 'every');
+    const happen = (result) => {
       acting = true;
-      try { act(fs, path, args, halt); } finally { acting = false; }
+      try { return act(fs, path, args, halt, pause, result); } finally { acting = false; }
     };
     if (hit && when === 'before') happen();
     const result = original.apply(this, args);
-    if (hit && when === 'after') happen();
-    return result;
+    return (hit && when === 'after' ? happen(result) : undefined) ?? result;
   };
 }
 `;

@@ -79,7 +79,7 @@ function finish(command: Command, direction: Direction, run: Run, examples: read
   addOptions(command, direction, patterns);
   command
     .option('--json', 'one JSON object per event on stdout, and a summary (docs/json.md)')
-    .option('-q, --quiet', 'only what needs attention')
+    .addOption(new Option('-q, --quiet', 'only what needs attention').conflicts('verbose'))
     .option('-v, --verbose', 'show every path')
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n${notes[direction]}`);
   // The operands' names differ by command, their number does not.

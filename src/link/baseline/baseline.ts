@@ -149,6 +149,15 @@ export class Baseline implements AgreedState {
     this.#sessionNoted = false;
   }
 
+  /** Finds out, before anything else is marked or changed, whether there is a place to record it. */
+  checkPlace(): void {
+    onState('write', this.#stateDir, () => {
+      const dir = path.dirname(this.#file);
+      makeDirectory(dir);
+      fs.accessSync(dir, fs.constants.W_OK | fs.constants.X_OK);
+    });
+  }
+
   /** Starts writing: must be called, with locks held, before anything is recorded. */
   begin(key: BaselineKey, session: { a: string; b: string }): void {
     const { identity, mode, rules } = this.#header;
