@@ -10,7 +10,7 @@ import { Listing } from '../tree/listing.ts';
 import { ancestorsOf, baseName, isWithin, joinPath, parentPath, type RelPath } from '../tree/path.ts';
 import { conflictPath } from './conflict-name.ts';
 import { ContentQuestions, type Answer } from './content.ts';
-import { listingNow, type Quad, type ReconcileInput } from './input.ts';
+import { entryNow, listingNow, type Quad, type ReconcileInput } from './input.ts';
 import { mergeMetadata } from './metadata.ts';
 import { pathBeforeMoves, planMoves } from './moves.ts';
 import { clashingNames } from './names.ts';
@@ -76,6 +76,7 @@ class Reconciler {
     }
     this.#collectVisits();
     this.#mergeRoot();
+    this.#restoreTimesAfter(moved.moves);
     this.#allowForRenames(moved.moves);
     for (const need of this.#questions.needs) {
       this.#plan.needs.push({ ...need, at: pathBeforeMoves(moved.moves, need.side, need.path) });
@@ -94,6 +95,24 @@ class Reconciler {
         step.expect = { ...step.expect, ctimeNs: 0n };
       }
       if ('from' in step && renamed[otherSide(step.side)].has(step.from)) step.source = { ...step.source, ctimeNs: 0n };
+    }
+  }
+
+  /**
+   * A rename disturbs the times of the directories that it leaves and enters. Where the merge compared the two sides'
+   * directories it has seen to that; one that is copied whole, or left in dispute, gets its time back here.
+   */
+  #restoreTimesAfter(moves: readonly MoveStep[]): void {
+    if (moves.length === 0) return;
+    const { directoryTimes, clear, removals } = this.#plan;
+    const settled = new Set([...directoryTimes, ...clear, ...removals].map(({ side, path }) => `${side}${path}`));
+    for (const { side, path, to } of moves) {
+      for (const dir of [parentPath(path), parentPath(to)]) {
+        const entry = entryNow(this.#input, side, dir);
+        if (entry?.kind !== 'dir' || settled.has(`${side}${dir}`)) continue;
+        settled.add(`${side}${dir}`);
+        this.#restoreTime(side, dir, entry);
+      }
     }
   }
 
@@ -358,8 +377,10 @@ class Reconciler {
     const [won, lost] = [quad.now[winner], quad.now[loser]];
     if (won === undefined || lost === undefined) return;
     const dir = parentPath(quad.path);
+    // A name that is on record is not free either: what has become of it is decided (and recorded) in the same run.
+    const known = sides.flatMap((side) => [listingNow(this.#input, side, dir), this.#input.base[side].listing(dir)]);
     const aside = conflictPath(quad.path, loser, this.#options.conflictStamp, (name) =>
-      sides.some((side) => (listingNow(this.#input, side, dir) ?? Listing.empty).indexOf(name) >= 0),
+      known.some((listing) => listing !== undefined && listing.indexOf(name) >= 0),
     );
     this.#plan.conflicts.push({ path: quad.path, what, winner: 'both', detail: `also kept as ${baseName(aside)}` });
     this.#touch(loser, quad.path);
