@@ -143,7 +143,9 @@ class Executor {
     const { plan, baseline } = this.#execution;
     // One after the other: a later one may lie inside an earlier one.
     for (const move of plan.settledMoves) baseline.recordMoves([move]);
-    for (const side of ['a', 'b'] as const) {
+    // In the order in which they were planned, a's renames first, which b is to follow: those of b may lead into
+    // directories that a has renamed, and are recorded under the names that those have by then.
+    for (const side of ['b', 'a'] as const) {
       const own = plan.moves.filter((move) => move.side === side);
       const directories = own.filter((move) => move.expect.kind === 'dir').map((move) => [move]);
       const files = own.filter((move) => move.expect.kind !== 'dir');
