@@ -10,6 +10,7 @@
 import { isRacy, isUnknown, sameFingerprint, type Entry } from '../tree/entry.ts';
 import { Listing } from '../tree/listing.ts';
 import { ancestorsOf, baseName, isWithin, joinPath, parentPath, rebasePath, type RelPath } from '../tree/path.ts';
+import { preorder } from '../tree/preorder.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { ContentQuestions } from './content.ts';
 import { entryNow, listingNow, type ReconcileInput } from './input.ts';
@@ -159,16 +160,8 @@ class MoveFinder {
       for (const [name, entry] of recorded.entries()) {
         const now = listing.get(name);
         if (now !== undefined && (isUnknown(now.kind) || (now.kind === entry.kind && now.ino === entry.ino))) continue;
-        yield* this.#withContents(joinPath(dir, name), entry, base);
+        yield* withContents({ path: joinPath(dir, name), entry }, base);
       }
-    }
-  }
-
-  *#withContents(path: RelPath, entry: Entry, base: Tree): Generator<Known> {
-    yield { path, entry };
-    if (entry.kind !== 'dir') return;
-    for (const [name, child] of base.listing(path)?.entries() ?? []) {
-      yield* this.#withContents(joinPath(path, name), child, base);
     }
   }
 
@@ -372,6 +365,14 @@ export function pathBeforeMoves(moves: readonly MoveStep[], side: Side, path: Re
     at = rebasePath(at, move.to, move.path);
   }
   return at;
+}
+
+/** Something recorded and all that was recorded below it. */
+function withContents(top: Known, base: Tree): Generator<Known> {
+  return preorder(top, ({ path, entry: { kind } }) => {
+    const listing = kind === 'dir' ? base.listing(path) : undefined;
+    return Array.from(listing?.entries() ?? [], ([name, entry]) => ({ path: joinPath(path, name), entry }));
+  });
 }
 
 /** Sets one entry without dropping the listings below it. */

@@ -40,6 +40,8 @@ export interface Copied {
 export interface CopyRequest {
   /** Absolute, without symlinks on the way. */
   from: string;
+  /** `from` goes through an open directory: there was no symlink on the way to it. */
+  byHandle: boolean;
   /** A path that does not exist yet. */
   to: string;
   expect: Entry;
@@ -54,7 +56,7 @@ export function* copyContent(request: CopyRequest): Work<Copied> {
   try {
     const before = fs.fstatSync(source, { bigint: true });
     if (!before.isFile() || !matches(entryOf(before, noGrain), request.expect)) throw new SourceChangedError();
-    if (!isAt(source, request.from)) throw new SourceChangedError();
+    if (!request.byHandle && !isAt(source, request.from)) throw new SourceChangedError();
     const cloned = !request.digest && before.size >= minCloneBytes && tryClone(source, before.dev, request.to);
     const target = cloned ? openRegular(request.to, fs.constants.O_WRONLY) : createNew(request.to, request.mode);
     try {

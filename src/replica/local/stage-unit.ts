@@ -5,9 +5,10 @@
 import fs from 'node:fs';
 import { mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
 import { Listing } from '../../tree/listing.ts';
-import { isValidName, joinPath, type RelPath } from '../../tree/path.ts';
+import { baseName, isValidName, joinPath, parentPath, type RelPath } from '../../tree/path.ts';
 import type { ApplyBatch, ContentSource, Failure } from '../replica.ts';
 import { copyContent, type Copied } from './copy.ts';
+import { maxPathLength, openFarDirectory } from './dir-handles.ts';
 import { failureOf, StepError } from './failure.ts';
 import { toFs } from './fs-path.ts';
 import type { Staging } from './staging.ts';
@@ -115,11 +116,18 @@ export interface CopyTask {
 export function* copyFrom(content: ContentSource | undefined, task: CopyTask): Work<Copied> {
   if (content === undefined) throw new StepError('failed', 'no source to copy from');
   const { to, source, mode } = task;
-  // By plain path, which is much cheaper than through handles; what was opened is seen to be there and nowhere else.
-  const from = `${content.hostPath}/${task.from}`;
   // What was written a moment ago may be written again within the same tick: its digest is worth having (DESIGN §3.5).
   const digest = Date.now() - Number(source.mtimeNs / 1_000_000n) < 1000;
-  return yield* copyContent({ from, to, expect: source, mode, mtimeUs: mtimeUs(source), digest });
+  const request = { to, expect: source, mode, mtimeUs: mtimeUs(source), digest };
+  // By plain path, which is much cheaper than through handles; what was opened is seen to be there and nowhere else.
+  const from = `${content.hostPath}/${task.from}`;
+  if (from.length < maxPathLength) return yield* copyContent({ ...request, from, byHandle: false });
+  const dir = openFarDirectory(content.hostPath, parentPath(task.from));
+  try {
+    return yield* copyContent({ ...request, from: `${dir.prefix}/${baseName(task.from)}`, byHandle: true });
+  } finally {
+    dir.close();
+  }
 }
 
 export function makeSymlink(to: string, source: Entry): Entry {
