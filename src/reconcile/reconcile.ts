@@ -291,7 +291,9 @@ class Reconciler {
     const changed = this.#questions.sinceBase(quad, side);
     const stuck = this.#stuck(quad, changed);
     if (stuck !== undefined) return stuck;
-    const edited = changed === 'different' || metadataDiffers(quad.base[side], quad.now[side]);
+    // A moved ctime alone is no edit that would win over a deletion, as long as history keeps what it may stand for.
+    const isDoubt = this.#options.backup !== 'off' && this.#questions.onlyCtimeMoved(quad, side);
+    const edited = (changed === 'different' && !isDoubt) || metadataDiffers(quad.base[side], quad.now[side]);
     if (!deletedThere) {
       // Agreed to exist here alone: that stays so until it is edited.
       return edited ? this.#propagate(quad, side, 'edited', false) : this.#keepOneSided(quad, side);

@@ -600,9 +600,8 @@ describe('names, kinds, metadata, apart', () => {
     const healed = await pair.sync();
     expect(healed.code, healed.stdout).toBe(0);
     pair.expectEqual();
-    // Taking the attribute away moved the ctime again; what cannot be shown to be unchanged counts as edited, and an edit
-    // wins over a deletion. So the deleted ones may come back; nothing may be missing.
-    expect(contents(pair.a)).toMatchObject({ edited: 'x1', 'renamed 2': 'o3', touched: 'o4', beside: 'x5' });
+    // Taking the attribute away moved the ctime again, and that alone does not win over a deletion.
+    pair.expectBoth({ edited: 'x1', 'renamed 2': 'o3', touched: 'o4', beside: 'x5' });
     pair.expectClean();
     await pair.expectIdle();
   });
@@ -631,6 +630,54 @@ describe('names, kinds, metadata, apart', () => {
           expect(clash.code, clash.stdout).toBe(2);
           expect(told(clash).skips, '50').toEqual(['A name-clash A.TXT', 'A name-clash a.txt']);
           expect(contents(pair.a), '50').toMatchObject({ 'a.txt': 'lower', 'A.TXT': 'upper', file: 'o' });
+  describe('77 a file whose ctime alone moved, deleted on the other side', () => {
+    const moves: Record<string, (full: string) => void> = {
+      'by bits that were changed back': (full) => {
+        fs.chmodSync(full, 0o600);
+        fs.chmodSync(full, 0o644);
+      },
+      'by a hard link that came and went': (full) => {
+        fs.linkSync(full, `${full}.link`);
+        fs.rmSync(`${full}.link`);
+      },
+      'by an atime that was set': (full) => fs.utimesSync(full, 1, early),
+    };
+    const start = { f: file('old', { mode: 0o644, mtime: early }), other: 'o' };
+
+    for (const [how, act] of Object.entries(moves)) {
+      bothWays(`${how}, is deleted, and kept in history`, async (pair, roots) => {
+        await pair.agreed(start);
+        act(path.join(roots.a, 'f'));
+        fs.rmSync(path.join(roots.b, 'f'));
+        expect((await pair.sync()).code).toBe(0);
+        pair.expectBoth({ other: 'o' });
+        pair.expectKept('old');
+        await pair.expectIdle();
+      });
+    }
+
+    bothWays('comes back where no history would keep what it may stand for', async (pair, roots) => {
+      await pair.agreed(start, '--backup', 'off');
+      moves['by an atime that was set']?.(path.join(roots.a, 'f'));
+      fs.rmSync(path.join(roots.b, 'f'));
+      expect((await pair.sync('--backup', 'off')).code).toBe(0);
+      pair.expectBoth({ f: 'old', other: 'o' });
+    });
+
+    for (const [what, spec] of Object.entries({
+      content: file('new', { mode: 0o644, mtime: early + 1 }),
+      mode: file('old', { mode: 0o600, mtime: early }),
+    })) {
+      bothWays(`comes back when its ${what} changed, too`, async (pair, roots) => {
+        await pair.agreed(start);
+        write(roots.a, { f: spec });
+        fs.rmSync(path.join(roots.b, 'f'));
+        expect((await pair.sync()).code).toBe(0);
+        pair.expectBoth({ f: String(spec.text), other: 'o' });
+      });
+    }
+  });
+
           expect(told(await pair.sync()).actions, '50').toEqual([]);
         } finally {
           folding.release();
