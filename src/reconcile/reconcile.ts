@@ -84,24 +84,33 @@ class Reconciler {
     this.#collectVisits();
     this.#mergeRoot();
     this.#restoreTimesAfter(moved.moves);
-    this.#allowForRenames(moved.moves);
+    this.#allowForOwnDoing(moved.moves);
     for (const need of this.#questions.needs) {
       this.#plan.needs.push({ ...need, at: pathBeforeMoves(moved.moves, need.side, need.path) });
     }
     return { plan: this.#plan, view: this.#input };
   }
 
-  /** A rename moves a file's ctime: what is done with it afterwards goes by the rest of what was seen. */
-  #allowForRenames(moves: readonly MoveStep[]): void {
+  /**
+   * A rename moves a file's ctime, and so does replacing or removing another name of it (a hard link): what is done with
+   * it in the same run goes by the rest of what was seen.
+   */
+  #allowForOwnDoing(moves: readonly MoveStep[]): void {
     const renamed = { a: new Set<RelPath>(), b: new Set<RelPath>() };
     for (const { side, to, expect } of moves) if (expect.kind !== 'dir') renamed[side].add(to);
-    if (renamed.a.size + renamed.b.size === 0) return;
-    const { clear, content, metadata, removals } = this.#plan;
-    for (const step of [...clear, ...content, ...metadata, ...removals]) {
-      if ('expect' in step && step.expect !== undefined && renamed[step.side].has(step.path)) {
-        step.expect = { ...step.expect, ctimeNs: 0n };
+    const touched = inodesTouched(this.#plan);
+    const { moves: all, clear, content, metadata, removals } = this.#plan;
+    for (const step of [...all, ...clear, ...content, ...metadata, ...removals]) {
+      const own = touched[step.side];
+      if ('expect' in step && step.expect !== undefined) {
+        const isShared = (own.get(step.expect.ino) ?? 0) > 1;
+        const isRenamed = step.op !== 'move' && renamed[step.side].has(step.path);
+        if (isShared || isRenamed) step.expect = { ...step.expect, ctimeNs: 0n };
       }
-      if ('from' in step && renamed[otherSide(step.side)].has(step.from)) step.source = { ...step.source, ctimeNs: 0n };
+      const other = otherSide(step.side);
+      if ('from' in step && (renamed[other].has(step.from) || touched[other].has(step.source.ino))) {
+        step.source = { ...step.source, ctimeNs: 0n };
+      }
     }
   }
 
@@ -860,6 +869,17 @@ function unionOfNames(...listings: readonly Listing[]): string[] {
   const union = new Set<string>();
   for (const listing of filled) for (const name of listing.names) union.add(name);
   return [...union].sort();
+}
+
+/** How many steps touch each file that there is by now, by side. */
+function inodesTouched({ moves, clear, content, metadata, removals }: Plan): Record<Side, Map<bigint, number>> {
+  const touched = { a: new Map<bigint, number>(), b: new Map<bigint, number>() };
+  for (const step of [...moves, ...clear, ...content, ...metadata, ...removals]) {
+    if (!('expect' in step) || step.expect?.kind !== 'file') continue;
+    const own = touched[step.side];
+    own.set(step.expect.ino, (own.get(step.expect.ino) ?? 0) + 1);
+  }
+  return touched;
 }
 
 /** A directory and all below it, as they are on a side now, parents first. */
