@@ -2,6 +2,7 @@
 import { isUnknown, type Entry, type Kind } from '../tree/entry.ts';
 import { Listing } from '../tree/listing.ts';
 import { isWithin, joinPath, type RelPath } from '../tree/path.ts';
+import { preorder } from '../tree/preorder.ts';
 import { foldName } from '../reconcile/names.ts';
 import { listingNow, type ReconcileInput } from '../reconcile/input.ts';
 import { otherSide, type Side } from '../reconcile/options.ts';
@@ -79,22 +80,26 @@ export interface TreeUnit {
 }
 
 /** The directories of a tree step, parents first. */
-export function* unitsOf(step: TreeStep, view: ReconcileInput): Generator<TreeUnit> {
-  yield* unitsBelow(step.path, step.source, otherSide(step.side), view);
+export function unitsOf(step: TreeStep, view: ReconcileInput): Generator<TreeUnit> {
+  const from = otherSide(step.side);
+  return preorder(unitAt(step.path, step.source, from, view), (unit) => unitsIn(unit, from, view));
 }
 
-function* unitsBelow(path: RelPath, source: Entry, from: Side, view: ReconcileInput): Generator<TreeUnit> {
+function* unitsIn({ path, listing }: TreeUnit, from: Side, view: ReconcileInput): Generator<TreeUnit> {
+  for (const name of listing.directories()) {
+    const entry = listing.get(name);
+    if (entry !== undefined) yield unitAt(joinPath(path, name), entry, from, view);
+  }
+}
+
+function unitAt(path: RelPath, source: Entry, from: Side, view: ReconcileInput): TreeUnit {
   const known = listingNow(view, from, path);
   // Decoded names are kept by a listing; those of a whole tree would weigh more than the tree.
   const whole = known === undefined ? undefined : new Listing(known.bytes);
   const unit: TreeUnit = { path, source, listing: whole ?? Listing.empty, left: [] };
   if (whole === undefined) unit.left.push({ path, why: 'unreadable' });
   else if (view[from].unreadable.size > 0 || needsFilter(whole, view)) filterUnit(unit, whole, from, view);
-  yield unit;
-  for (const name of unit.listing.directories()) {
-    const entry = unit.listing.get(name);
-    if (entry !== undefined) yield* unitsBelow(joinPath(path, name), entry, from, view);
-  }
+  return unit;
 }
 
 function needsFilter(listing: Listing, view: ReconcileInput): boolean {

@@ -26,36 +26,51 @@ export interface AtomicGroup<Task> {
   items: Item<Task>[];
 }
 
-/** Sorts steps into groups by the atomic directory that they lie in; whole new directories need no group. */
+/** Steps by phase; what belongs to no atomic directory stays in them. */
+export interface Phases<Task> {
+  clear: Item<Task>[];
+  content: Item<Task>[];
+  removals: Item<Task>[];
+}
+
+/**
+ * Sorts steps into groups by the atomic directory that they lie in. One that is replaced as a whole is a group with what
+ * replaces it, so that it stands until all of that is staged; one that is new needs no group.
+ */
 export function groupAtomic<Task>(
-  content: readonly Item<Task>[],
-  removals: readonly Item<Task>[],
+  phases: Phases<Task>,
   isAtomic: (path: RelPath) => boolean,
-): { grouped: AtomicGroup<Task>[]; rest: Item<Task>[] } {
+): { grouped: AtomicGroup<Task>[]; rest: Phases<Task> } {
   const groups = new Map<string, AtomicGroup<Task>>();
-  const rest: Item<Task>[] = [];
   const known = new Map<RelPath, boolean>();
-  const atomicAbove = (path: RelPath): RelPath | undefined =>
-    ancestorsOf(path).find((dir) => {
-      let atomic = known.get(dir);
-      if (atomic === undefined) known.set(dir, (atomic = dir !== '' && isAtomic(dir)));
-      return atomic;
-    });
-  for (const [items, leaveRest] of [[content, true] as const, [removals, false] as const]) {
-    for (const item of items) {
-      const path = atomicAbove(item.task.step.path);
-      if (path === undefined) {
-        if (leaveRest) rest.push(item);
-        continue;
-      }
-      const key = `${item.side}${path}`;
-      const group = groups.get(key) ?? { side: item.side, path, items: [] };
-      group.items.push(item);
-      groups.set(key, group);
-    }
+  const isKnownAtomic = (dir: RelPath): boolean => {
+    let atomic = known.get(dir);
+    if (atomic === undefined) known.set(dir, (atomic = dir !== '' && isAtomic(dir)));
+    return atomic;
+  };
+  const replaced = new Set<string>();
+  for (const { side, task } of phases.clear) {
+    const { step } = task;
+    if (step.op === 'remove' && step.expect.kind === 'dir' && isKnownAtomic(step.path)) replaced.add(side + step.path);
   }
+  const take = (items: readonly Item<Task>[]): Item<Task>[] =>
+    items.filter((item) => {
+      const { side } = item;
+      const { path } = item.task.step;
+      const atomic = ancestorsOf(path).find(isKnownAtomic) ?? (replaced.has(side + path) ? path : undefined);
+      if (atomic === undefined) return true;
+      const group = groups.get(side + atomic) ?? { side, path: atomic, items: [] };
+      group.items.push(item);
+      groups.set(side + atomic, group);
+      return false;
+    });
+  const clear = take(phases.clear);
+  const clearing = new Set<unknown>([...groups.values()].flatMap(({ items }) => items));
+  const rest = { clear, content: take(phases.content), removals: take(phases.removals) };
+  const rankOf = (item: Item<Task>): number => (clearing.has(item) ? -1 : rank(item.task.step));
   const grouped = [...groups.values()];
-  for (const group of grouped) group.items.sort((x, y) => rank(x.task.step) - rank(y.task.step));
+  // What makes room comes first, in its own order: children before parents.
+  for (const group of grouped) group.items.sort((x, y) => rankOf(x) - rankOf(y));
   return { grouped, rest };
 }
 

@@ -4,14 +4,14 @@
  */
 import { mtimeUs, syncedMode, type Entry } from '../tree/entry.ts';
 import { Listing } from '../tree/listing.ts';
-import { joinPath, type RelPath } from '../tree/path.ts';
+import { isWithin, joinPath, type RelPath } from '../tree/path.ts';
 import type { ReconcileInput } from '../reconcile/input.ts';
 import { otherSide, type Side } from '../reconcile/options.ts';
 import type { Plan, Step, TreeStep } from '../reconcile/plan.ts';
 import type { ApplyStep, Failure, OpenedRoot, Replica, StepResult, UnitStep } from '../replica/replica.ts';
 import { applyWithContent } from './content.ts';
 import { actionOfStep, createAction, unitsOf, type TreeUnit } from './actions.ts';
-import { groupAtomic } from './atomic.ts';
+import { groupAtomic, type AtomicGroup } from './atomic.ts';
 import type { Baseline } from './baseline/baseline.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import type { LinkOptions } from './options.ts';
@@ -45,6 +45,11 @@ interface Task {
   finish: (result: StepResult) => void;
 }
 
+interface SidedTask {
+  side: Side;
+  task: Task;
+}
+
 export async function execute(execution: Execution): Promise<void> {
   await new Executor(execution).run();
 }
@@ -70,10 +75,11 @@ class Executor {
     await this.#phase(plan.prepare.map((step) => this.#task(step)));
     await this.#moves();
     this.#outcomes.settled((path) => this.#knownDigest(path));
-    await this.#phase(plan.clear.map((step) => this.#task(step)));
-    await this.#phase(this.#grouped(this.#contentTasks()));
+    const { clear, content, removals } = this.#grouped();
+    await this.#phase(clear);
+    await this.#phase(content);
     await this.#phase(plan.metadata.map((step) => this.#task(step)));
-    await this.#phase(plan.removals.map((step) => this.#task(step)));
+    await this.#phase(removals);
     await this.#phase(this.#closingTasks());
     baseline.flush();
     journal.clear();
@@ -144,7 +150,9 @@ class Executor {
     const { plan, baseline } = this.#execution;
     // One after the other: a later one may lie inside an earlier one.
     for (const move of plan.settledMoves) baseline.recordMoves([move]);
-    for (const side of ['a', 'b'] as const) {
+    // In the order in which they were planned, a's renames first, which b is to follow: those of b may lead into
+    // directories that a has renamed, and are recorded under the names that those have by then.
+    for (const side of ['b', 'a'] as const) {
       const own = plan.moves.filter((move) => move.side === side);
       const directories = own.filter((move) => move.expect.kind === 'dir').map((move) => [move]);
       const files = own.filter((move) => move.expect.kind !== 'dir');
@@ -239,36 +247,44 @@ class Executor {
     report.summary.bytes += result.bytes;
   }
 
-  /** Steps inside an atomic directory become one group per side (feature A18). */
-  *#grouped(tasks: Iterable<{ side: Side; task: Task }>): Generator<{ side: Side; task: Task }> {
-    const { plan, options } = this.#execution;
-    if (options.atomic.length === 0) {
-      yield* tasks;
-      return;
-    }
+  /** Steps inside an atomic directory become one group per side (feature A18), at the end of the content. */
+  #grouped(): { clear: SidedTask[]; content: Iterable<SidedTask>; removals: SidedTask[] } {
+    const { plan, options, view } = this.#execution;
+    const clear = plan.clear.map((step) => this.#task(step));
     const removals = plan.removals.map((step) => this.#task(step));
-    const { grouped, rest } = groupAtomic([...tasks], removals, this.#execution.view.options.isAtomic);
-    const taken = new Set(grouped.flatMap(({ items }) => items.map(({ task }) => task.step)));
-    plan.removals = plan.removals.filter((_, index) => {
-      const task = removals[index]?.task;
-      return task === undefined || !taken.has(task.step);
-    });
-    yield* rest;
-    for (const { side, path, items } of grouped) {
-      const finish = (result: StepResult): void => {
-        this.#fail(side, result.failures);
-        items.forEach(({ task }, index) => {
-          const inner = result.inner?.[index];
-          if (inner === undefined) this.#outcomes.failed(task.step.path);
-          else task.finish(inner);
-        });
-      };
-      const files = items.reduce((sum, { task }) => sum + task.files, 0);
-      const bytes = items.reduce((sum, { task }) => sum + task.bytes, 0);
-      yield {
-        side,
-        task: { step: { op: 'group', path, steps: items.map(({ task }) => task.step) }, files, bytes, finish },
-      };
+    if (options.atomic.length === 0) return { clear, content: this.#contentTasks(), removals };
+    const { grouped, rest } = groupAtomic(
+      { clear, content: [...this.#contentTasks()], removals },
+      view.options.isAtomic,
+    );
+    const groups = grouped.map((group) => this.#groupTask(group));
+    return { clear: rest.clear, content: [...rest.content, ...groups], removals: rest.removals };
+  }
+
+  #groupTask({ side, path, items }: AtomicGroup<Task>): SidedTask {
+    const finish = (result: StepResult): void => {
+      this.#fail(side, result.failures);
+      if (result.inner === undefined) this.#leaveAsItIs(side, path);
+      items.forEach(({ task }, index) => {
+        const inner = result.inner?.[index];
+        if (inner === undefined) this.#outcomes.failed(task.step.path);
+        else task.finish(inner);
+      });
+    };
+    const files = items.reduce((sum, { task }) => sum + task.files, 0);
+    const bytes = items.reduce((sum, { task }) => sum + task.bytes, 0);
+    return {
+      side,
+      task: { step: { op: 'group', path, steps: items.map(({ task }) => task.step) }, files, bytes, finish },
+    };
+  }
+
+  /** Nothing in a directory was changed after all: its times are not set either. */
+  #leaveAsItIs(side: Side, dir: RelPath): void {
+    for (const path of [...this.#closing[side].keys()]) {
+      if (!isWithin(path, dir)) continue;
+      this.#closing[side].delete(path);
+      this.#outcomes.failed(path);
     }
   }
 

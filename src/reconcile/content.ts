@@ -44,6 +44,18 @@ export class ContentQuestions {
     return sameFingerprint({ ...base, mode: now.mode, ctimeNs: now.ctimeNs }, now) && !isRacy(base);
   }
 
+  /**
+   * Is the ctime all that moved on a side, and no digest on record that could say more? A link that was made and removed or
+   * bits that were changed back do that, and so does an edit that took care to restore size and mtime: whoever goes by
+   * this must keep what it replaces.
+   */
+  onlyCtimeMoved(quad: Quad, side: Side): boolean {
+    const base = quad.base[side];
+    const now = quad.now[side];
+    if (base?.kind !== 'file' || now?.kind !== 'file' || this.input.base.digests.has(quad.path)) return false;
+    return sameFingerprint({ ...base, ctimeNs: now.ctimeNs }, now) && !isRacy(base);
+  }
+
   /** Does the metadata alone show that nothing changed since the record? */
   #isTrusted(base: Entry, now: Entry): boolean {
     return !this.input.options.checksum && looksUntouched(base, now);

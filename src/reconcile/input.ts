@@ -1,7 +1,7 @@
 /** What reconcile is given: what was agreed, and what each side looks like now. */
 import type { Entry } from '../tree/entry.ts';
 import { Listing } from '../tree/listing.ts';
-import type { RelPath } from '../tree/path.ts';
+import { ancestorsOf, baseName, parentPath, type RelPath } from '../tree/path.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { ReconcileOptions, Side } from './options.ts';
 
@@ -49,6 +49,18 @@ export function listingNow(input: ReconcileInput, side: Side, dir: RelPath): Lis
   const state = input[side];
   if (state.unreadable.has(dir)) return undefined;
   return state.changed.listing(dir) ?? input.base[side].listing(dir) ?? Listing.empty;
+}
+
+/** The entry of a path on a side now; undefined when there is none, or it cannot be known. */
+export function entryNow(input: ReconcileInput, side: Side, path: RelPath): Entry | undefined {
+  let entry = input[side].changed.root ?? input.base[side].root;
+  if (path === '') return entry;
+  // Below what is no directory any more there is nothing, whatever was recorded: every name on the way is looked at.
+  for (const at of [...ancestorsOf(path).slice(1), path]) {
+    entry = listingNow(input, side, parentPath(at))?.get(baseName(at));
+    if (at !== path && entry?.kind !== 'dir') return undefined;
+  }
+  return entry;
 }
 
 /** One path's recorded and present entries on both sides. */

@@ -10,9 +10,10 @@
 import { isRacy, isUnknown, sameFingerprint, type Entry } from '../tree/entry.ts';
 import { Listing } from '../tree/listing.ts';
 import { ancestorsOf, baseName, isWithin, joinPath, parentPath, rebasePath, type RelPath } from '../tree/path.ts';
+import { preorder } from '../tree/preorder.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { ContentQuestions } from './content.ts';
-import { listingNow, type ReconcileInput } from './input.ts';
+import { entryNow, listingNow, type ReconcileInput } from './input.ts';
 import { otherSide, type Mode, type Side } from './options.ts';
 import type { MkdirStep, MoveStep } from './plan.ts';
 
@@ -159,16 +160,8 @@ class MoveFinder {
       for (const [name, entry] of recorded.entries()) {
         const now = listing.get(name);
         if (now !== undefined && (isUnknown(now.kind) || (now.kind === entry.kind && now.ino === entry.ino))) continue;
-        yield* this.#withContents(joinPath(dir, name), entry, base);
+        yield* withContents({ path: joinPath(dir, name), entry }, base);
       }
-    }
-  }
-
-  *#withContents(path: RelPath, entry: Entry, base: Tree): Generator<Known> {
-    yield { path, entry };
-    if (entry.kind !== 'dir') return;
-    for (const [name, child] of base.listing(path)?.entries() ?? []) {
-      yield* this.#withContents(joinPath(path, name), child, base);
     }
   }
 
@@ -215,8 +208,12 @@ class MoveFinder {
   #mayMoveDirectory(from: RelPath, to: RelPath): boolean {
     const target = this.#input[this.#target];
     if (isWithin(to, from) || isWithin(from, to) || !this.#inScope(from, to)) return false;
-    if (this.#input.base[this.#target].get(from)?.kind !== 'dir') return false;
-    if (this.#now(this.#target, from)?.kind !== 'dir' || this.#now(this.#target, to) !== undefined) return false;
+    if (this.#isInsideAtomic(from) || this.#isInsideAtomic(to)) return false;
+    const recorded = this.#input.base[this.#target].get(from);
+    const there = this.#now(this.#target, from);
+    // Another directory under the old name is not the one that was agreed on, and not the one that was renamed.
+    if (recorded?.kind !== 'dir' || there?.kind !== 'dir' || there.ino !== recorded.ino) return false;
+    if (this.#now(this.#target, to) !== undefined) return false;
     // Renaming would carry along what Lockstep must not touch.
     for (const dir of [...target.ignoredIn, ...target.unreadable]) if (isWithin(dir, from)) return false;
     return this.#parentsAllow(to) && this.#sharesChildren(from, to);
@@ -226,6 +223,7 @@ class MoveFinder {
     const recorded = this.#input.base[this.#target].get(from);
     const now = this.#now(this.#target, from);
     if (recorded === undefined || now === undefined || !this.#inScope(from, to)) return false;
+    if (this.#isInsideAtomic(from) || this.#isInsideAtomic(to)) return false;
     return sameFingerprint(recorded, now) && !isRacy(recorded) && this.#parentsAllow(to);
   }
 
@@ -238,13 +236,22 @@ class MoveFinder {
     return false;
   }
 
-  /** Every directory above the new name is one on the target, or is missing there and can be made. */
+  /**
+   * Every directory above the new name is one on the target, or was never there and can be made. One that the target has
+   * deleted or renamed is its own change: made anew, it would hide that change, and bring back what was deleted with it.
+   */
   #parentsAllow(to: RelPath): boolean {
     return ancestorsOf(to).every((dir) => {
       if (dir === '') return true;
       const there = this.#now(this.#target, dir);
-      return there === undefined ? this.#now(this.#side, dir)?.kind === 'dir' : there.kind === 'dir';
+      if (there !== undefined) return there.kind === 'dir';
+      return this.#input.base[this.#target].get(dir) === undefined && this.#now(this.#side, dir)?.kind === 'dir';
     });
+  }
+
+  /** What happens in an atomic directory happens at once, and renames come first: they would be seen on their own. */
+  #isInsideAtomic(path: RelPath): boolean {
+    return ancestorsOf(path).some((dir) => dir !== '' && this.#input.options.isAtomic(dir));
   }
 
   #inScope(...paths: RelPath[]): boolean {
@@ -253,11 +260,7 @@ class MoveFinder {
   }
 
   #now(side: Side, path: RelPath): Entry | undefined {
-    if (path === '') return this.#input[side].changed.root ?? this.#input.base[side].root;
-    const parent = parentPath(path);
-    // Below what is no directory any more there is nothing, whatever was recorded.
-    if (parent !== '' && this.#now(side, parent)?.kind !== 'dir') return undefined;
-    return listingNow(this.#input, side, parent)?.get(baseName(path));
+    return entryNow(this.#input, side, path);
   }
 
   /** Plans the moves and makes baseline and target look as if they were done. */
@@ -362,6 +365,14 @@ export function pathBeforeMoves(moves: readonly MoveStep[], side: Side, path: Re
     at = rebasePath(at, move.to, move.path);
   }
   return at;
+}
+
+/** Something recorded and all that was recorded below it. */
+function withContents(top: Known, base: Tree): Generator<Known> {
+  return preorder(top, ({ path, entry: { kind } }) => {
+    const listing = kind === 'dir' ? base.listing(path) : undefined;
+    return Array.from(listing?.entries() ?? [], ([name, entry]) => ({ path: joinPath(path, name), entry }));
+  });
 }
 
 /** Sets one entry without dropping the listings below it. */

@@ -8,9 +8,10 @@
 import { flags, isRacy, isUnknown, mtimeUs, sameFingerprint, syncedMode, type Entry } from '../tree/entry.ts';
 import { Listing } from '../tree/listing.ts';
 import { ancestorsOf, baseName, isWithin, joinPath, parentPath, type RelPath } from '../tree/path.ts';
+import { preorder } from '../tree/preorder.ts';
 import { conflictPath } from './conflict-name.ts';
 import { ContentQuestions, type Answer } from './content.ts';
-import { listingNow, type Quad, type ReconcileInput } from './input.ts';
+import { entryNow, listingNow, type Quad, type ReconcileInput } from './input.ts';
 import { mergeMetadata } from './metadata.ts';
 import { pathBeforeMoves, planMoves } from './moves.ts';
 import { clashingNames } from './names.ts';
@@ -31,6 +32,12 @@ import { newerOf, settle, type Verdict } from './settle.ts';
  * is although the other side does not have it (unknown, ignored, one-sided, skipped).
  */
 type Fate = 'gone' | 'kept' | 'stays';
+
+/**
+ * Deciding a directory: yields the walks of directories below and is given their fates. Run by `finish`, so that the depth
+ * of a tree (Linux allows any) is not the depth of the stack.
+ */
+type Walk = Generator<Walk, Fate, Fate>;
 
 const sides: readonly Side[] = ['a', 'b'];
 
@@ -76,24 +83,52 @@ class Reconciler {
     }
     this.#collectVisits();
     this.#mergeRoot();
-    this.#allowForRenames(moved.moves);
+    this.#restoreTimesAfter(moved.moves);
+    this.#allowForOwnDoing(moved.moves);
     for (const need of this.#questions.needs) {
       this.#plan.needs.push({ ...need, at: pathBeforeMoves(moved.moves, need.side, need.path) });
     }
     return { plan: this.#plan, view: this.#input };
   }
 
-  /** A rename moves a file's ctime: what is done with it afterwards goes by the rest of what was seen. */
-  #allowForRenames(moves: readonly MoveStep[]): void {
+  /**
+   * A rename moves a file's ctime, and so does replacing or removing another name of it (a hard link): what is done with
+   * it in the same run goes by the rest of what was seen.
+   */
+  #allowForOwnDoing(moves: readonly MoveStep[]): void {
     const renamed = { a: new Set<RelPath>(), b: new Set<RelPath>() };
     for (const { side, to, expect } of moves) if (expect.kind !== 'dir') renamed[side].add(to);
-    if (renamed.a.size + renamed.b.size === 0) return;
-    const { clear, content, metadata, removals } = this.#plan;
-    for (const step of [...clear, ...content, ...metadata, ...removals]) {
-      if ('expect' in step && step.expect !== undefined && renamed[step.side].has(step.path)) {
-        step.expect = { ...step.expect, ctimeNs: 0n };
+    const touched = inodesTouched(this.#plan);
+    const { moves: all, clear, content, metadata, removals } = this.#plan;
+    for (const step of [...all, ...clear, ...content, ...metadata, ...removals]) {
+      const own = touched[step.side];
+      if ('expect' in step && step.expect !== undefined) {
+        const isShared = (own.get(step.expect.ino) ?? 0) > 1;
+        const isRenamed = step.op !== 'move' && renamed[step.side].has(step.path);
+        if (isShared || isRenamed) step.expect = { ...step.expect, ctimeNs: 0n };
       }
-      if ('from' in step && renamed[otherSide(step.side)].has(step.from)) step.source = { ...step.source, ctimeNs: 0n };
+      const other = otherSide(step.side);
+      if ('from' in step && (renamed[other].has(step.from) || touched[other].has(step.source.ino))) {
+        step.source = { ...step.source, ctimeNs: 0n };
+      }
+    }
+  }
+
+  /**
+   * A rename disturbs the times of the directories that it leaves and enters. Where the merge compared the two sides'
+   * directories it has seen to that; one that is copied whole, or left in dispute, gets its time back here.
+   */
+  #restoreTimesAfter(moves: readonly MoveStep[]): void {
+    if (moves.length === 0) return;
+    const { directoryTimes, clear, removals } = this.#plan;
+    const settled = new Set([...directoryTimes, ...clear, ...removals].map(({ side, path }) => `${side}${path}`));
+    for (const { side, path, to } of moves) {
+      for (const dir of [parentPath(path), parentPath(to)]) {
+        const entry = entryNow(this.#input, side, dir);
+        if (entry?.kind !== 'dir' || settled.has(`${side}${dir}`)) continue;
+        settled.add(`${side}${dir}`);
+        this.#restoreTime(side, dir, entry);
+      }
     }
   }
 
@@ -125,7 +160,7 @@ class Reconciler {
       base: { a: base.a.root, b: base.b.root },
       now: { a: a.changed.root ?? base.a.root, b: b.changed.root ?? base.b.root },
     };
-    if (this.#visit.size > 0) this.#visitDirectory('', { a: true, b: true });
+    if (this.#visit.size > 0) finish(this.#visitDirectory('', { a: true, b: true }));
     this.#mergeDirectoryItself(quad);
   }
 
@@ -134,7 +169,7 @@ class Reconciler {
    *
    * @param present on which sides it is a directory now; where it is not, its children count as absent
    */
-  #visitDirectory(dir: RelPath, present: { a: boolean; b: boolean }): Fate {
+  *#visitDirectory(dir: RelPath, present: { a: boolean; b: boolean }): Walk {
     const now = {
       a: present.a ? listingNow(this.#input, 'a', dir) : Listing.empty,
       b: present.b ? listingNow(this.#input, 'b', dir) : Listing.empty,
@@ -180,7 +215,8 @@ class Reconciler {
         fate = combine(fate, 'stays');
         continue;
       }
-      fate = combine(fate, this.#decide(quad));
+      const decided = this.#decide(quad);
+      fate = combine(fate, typeof decided === 'string' ? decided : yield decided);
     }
     return fate;
   }
@@ -190,7 +226,7 @@ class Reconciler {
     return scope.length === 0 || scope.some((limit) => isWithin(path, limit) || isWithin(limit, path));
   }
 
-  #decide(quad: Quad): Fate {
+  #decide(quad: Quad): Fate | Walk {
     const { a, b } = quad.now;
     for (const side of sides) {
       const entry = quad.now[side];
@@ -264,7 +300,9 @@ class Reconciler {
     const changed = this.#questions.sinceBase(quad, side);
     const stuck = this.#stuck(quad, changed);
     if (stuck !== undefined) return stuck;
-    const edited = changed === 'different' || metadataDiffers(quad.base[side], quad.now[side]);
+    // A moved ctime alone is no edit that would win over a deletion, as long as history keeps what it may stand for.
+    const isDoubt = this.#options.backup !== 'off' && this.#questions.onlyCtimeMoved(quad, side);
+    const edited = (changed === 'different' && !isDoubt) || metadataDiffers(quad.base[side], quad.now[side]);
     if (!deletedThere) {
       // Agreed to exist here alone: that stays so until it is edited.
       return edited ? this.#propagate(quad, side, 'edited', false) : this.#keepOneSided(quad, side);
@@ -358,8 +396,10 @@ class Reconciler {
     const [won, lost] = [quad.now[winner], quad.now[loser]];
     if (won === undefined || lost === undefined) return;
     const dir = parentPath(quad.path);
+    // A name that is on record is not free either: what has become of it is decided (and recorded) in the same run.
+    const known = sides.flatMap((side) => [listingNow(this.#input, side, dir), this.#input.base[side].listing(dir)]);
     const aside = conflictPath(quad.path, loser, this.#options.conflictStamp, (name) =>
-      sides.some((side) => (listingNow(this.#input, side, dir) ?? Listing.empty).indexOf(name) >= 0),
+      known.some((listing) => listing !== undefined && listing.indexOf(name) >= 0),
     );
     this.#plan.conflicts.push({ path: quad.path, what, winner: 'both', detail: `also kept as ${baseName(aside)}` });
     this.#touch(loser, quad.path);
@@ -379,10 +419,10 @@ class Reconciler {
 
   // --- directories -------------------------------------------------------------------------------------------------
 
-  #mergeDirectories(quad: Quad): Fate {
+  *#mergeDirectories(quad: Quad): Walk {
     if (this.#visit.has(quad.path) || quad.base.a?.kind !== 'dir' || quad.base.b?.kind !== 'dir') {
       if (this.#options.isAtomic(quad.path) && this.#atomicConflict(quad)) return 'kept';
-      this.#visitDirectory(quad.path, { a: true, b: true });
+      yield this.#visitDirectory(quad.path, { a: true, b: true });
     }
     // Nothing is done about what cannot be read: the bits that lock it are not carried over either.
     if (sides.some((side) => this.#input[side].unreadable.has(quad.path))) return 'kept';
@@ -449,7 +489,7 @@ class Reconciler {
   }
 
   /** A directory that only `side` has. */
-  #oneDirectory(quad: Quad, side: Side, entry: Entry): Fate {
+  #oneDirectory(quad: Quad, side: Side, entry: Entry): Fate | Walk {
     const other = otherSide(side);
     if (this.#source === other) return this.#extraDirectory(quad, side);
     const recordedHere = quad.base[side]?.kind === 'dir';
@@ -460,7 +500,7 @@ class Reconciler {
   }
 
   /** One-way: the far side has a directory that the source does not. */
-  #extraDirectory(quad: Quad, target: Side): Fate {
+  #extraDirectory(quad: Quad, target: Side): Fate | Walk {
     if (!isMirror(this.#options.mode) || this.#options.skipDeletion.includes(target)) {
       if (quad.base.a !== undefined || quad.base.b !== undefined) this.#keepOneSided(quad, target);
       return 'stays';
@@ -473,7 +513,7 @@ class Reconciler {
    * Deleted on the other side (or never there, in a mirror): what is unchanged in it goes, what is new or edited inside
    * stays and takes the directory back with it, what is unknown or ignored keeps the directory where it is.
    */
-  #deletedDirectory(quad: Quad, side: Side, entry: Entry): Fate {
+  *#deletedDirectory(quad: Quad, side: Side, entry: Entry): Walk {
     const other = otherSide(side);
     const { path } = quad;
     if (this.#input[side].unreadable.has(path)) {
@@ -481,7 +521,7 @@ class Reconciler {
       return 'stays';
     }
     const placeholder = this.#plan.content.length;
-    const inside = this.#visitEverything(path, side);
+    const inside = yield this.#visitEverything(path, side);
     // What is new in it is carried over even where deletions are not.
     const fate = inside === 'gone' && this.#options.skipDeletion.includes(side) ? 'stays' : inside;
     const mode = quad.base[side];
@@ -517,14 +557,14 @@ class Reconciler {
   }
 
   /** Visits a directory that only `side` has, whether or not anything in it changed. */
-  #visitEverything(path: RelPath, side: Side): Fate {
+  *#visitEverything(path: RelPath, side: Side): Walk {
     const children = this.#visit.get(path) ?? new Set<string>();
     for (const listing of [listingNow(this.#input, side, path), this.#input.base[side].listing(path)]) {
       for (const name of listing?.names ?? []) children.add(name);
     }
     for (const name of this.#input.base[otherSide(side)].listing(path)?.names ?? []) children.add(name);
     this.#visit.set(path, children);
-    const fate = this.#visitDirectory(path, { a: side === 'a', b: side === 'b' });
+    const fate = yield this.#visitDirectory(path, { a: side === 'a', b: side === 'b' });
     return this.#input[side].ignoredIn.has(path) && fate === 'gone' ? 'stays' : fate;
   }
 
@@ -637,28 +677,39 @@ class Reconciler {
   }
 
   /** Does a directory on a side hold anything that the other side does not have? Replacing it would delete that. */
-  #hasMore(side: Side, dir: RelPath): boolean {
-    const [mine, theirs] = [listingNow(this.#input, side, dir), listingNow(this.#input, otherSide(side), dir)];
-    if (mine === undefined || theirs === undefined) return true;
-    return mine.names.some((name, index) => {
-      const there = theirs.indexOf(name);
-      if (there < 0 || mine.kind(index) !== theirs.kind(there)) return true;
-      return mine.kind(index) === 'dir' && this.#hasMore(side, joinPath(dir, name));
-    });
+  #hasMore(side: Side, top: RelPath): boolean {
+    const open = [top];
+    for (let dir = open.pop(); dir !== undefined; dir = open.pop()) {
+      const [mine, theirs] = [listingNow(this.#input, side, dir), listingNow(this.#input, otherSide(side), dir)];
+      if (mine === undefined || theirs === undefined) return true;
+      for (const [index, name] of mine.names.entries()) {
+        const there = theirs.indexOf(name);
+        if (there < 0 || mine.kind(index) !== theirs.kind(there)) return true;
+        if (mine.kind(index) === 'dir') open.push(joinPath(dir, name));
+      }
+    }
+    return false;
   }
 
-  #subtreesDiffer(dir: RelPath): boolean {
-    const [a, b] = [listingNow(this.#input, 'a', dir), listingNow(this.#input, 'b', dir)];
-    if (a === undefined || b === undefined) return true;
-    return unionOfNames(a, b, Listing.empty, Listing.empty).some((name) => {
-      const path = joinPath(dir, name);
-      const now = { a: a.get(name), b: b.get(name) };
-      if (now.a?.kind === 'ignored' || now.b?.kind === 'ignored') return false;
-      if (now.a?.kind !== now.b?.kind) return true;
-      if (now.a?.kind === 'dir') return this.#subtreesDiffer(path);
-      const base = { a: this.#input.base.a.get(path), b: this.#input.base.b.get(path) };
-      return this.#questions.acrossSides({ path, base, now }) === 'different';
-    });
+  #subtreesDiffer(top: RelPath): boolean {
+    const open = [top];
+    for (let dir = open.pop(); dir !== undefined; dir = open.pop()) {
+      const [a, b] = [listingNow(this.#input, 'a', dir), listingNow(this.#input, 'b', dir)];
+      if (a === undefined || b === undefined) return true;
+      for (const name of unionOfNames(a, b, Listing.empty, Listing.empty)) {
+        const path = joinPath(dir, name);
+        const now = { a: a.get(name), b: b.get(name) };
+        if (now.a?.kind === 'ignored' || now.b?.kind === 'ignored') continue;
+        if (now.a?.kind !== now.b?.kind) return true;
+        if (now.a?.kind === 'dir') {
+          open.push(path);
+          continue;
+        }
+        const base = { a: this.#input.base.a.get(path), b: this.#input.base.b.get(path) };
+        if (this.#questions.acrossSides({ path, base, now }) === 'different') return true;
+      }
+    }
+    return false;
   }
 
   // --- making the other side like the winner -----------------------------------------------------------------------
@@ -729,18 +780,24 @@ class Reconciler {
     return true;
   }
 
-  /** @returns the first path that may not be removed, or undefined when all of it may */
-  #collectRemovals(side: Side, dir: RelPath, reason: Reason, steps: RemoveStep[]): RelPath | undefined {
-    const listing = listingNow(this.#input, side, dir);
-    if (listing === undefined || this.#input[side].ignoredIn.has(dir)) return dir;
-    for (const [name, entry] of listing.entries()) {
-      const path = joinPath(dir, name);
-      if (isUnknown(entry.kind)) return path;
-      if (entry.kind === 'dir') {
-        const blocker = this.#collectRemovals(side, path, reason, steps);
-        if (blocker !== undefined) return blocker;
+  /**
+   * Adds the removals of everything in a directory, children first.
+   *
+   * @returns a path that may not be removed, or undefined when all of it may
+   */
+  #collectRemovals(side: Side, top: RelPath, reason: Reason, steps: RemoveStep[]): RelPath | undefined {
+    const dirs = [...subtreeNow(this.#input, side, top)];
+    // Parents come first in the walk, so backwards they come last.
+    for (const dir of dirs.reverse()) {
+      const listing = listingNow(this.#input, side, dir);
+      if (listing === undefined || this.#input[side].ignoredIn.has(dir)) return dir;
+      for (const [name, entry] of listing.entries()) {
+        const path = joinPath(dir, name);
+        if (isUnknown(entry.kind)) return path;
+        if (entry.kind !== 'dir') this.#removeStep(side, path, entry, reason, steps);
       }
-      this.#removeStep(side, path, entry, reason, steps);
+      const entry = dir === top ? undefined : listingNow(this.#input, side, parentPath(dir))?.get(baseName(dir));
+      if (entry !== undefined) this.#removeStep(side, dir, entry, reason, steps);
     }
     return undefined;
   }
@@ -814,10 +871,35 @@ function unionOfNames(...listings: readonly Listing[]): string[] {
   return [...union].sort();
 }
 
-/** A directory and all below it, as they are on a side now. */
-export function* subtreeNow(input: ReconcileInput, side: Side, dir: RelPath): Generator<RelPath> {
-  yield dir;
-  const listing = listingNow(input, side, dir);
-  if (listing === undefined) return;
-  for (const name of listing.directories()) yield* subtreeNow(input, side, joinPath(dir, name));
+/** How many steps touch each file that there is by now, by side. */
+function inodesTouched({ moves, clear, content, metadata, removals }: Plan): Record<Side, Map<bigint, number>> {
+  const touched = { a: new Map<bigint, number>(), b: new Map<bigint, number>() };
+  for (const step of [...moves, ...clear, ...content, ...metadata, ...removals]) {
+    if (!('expect' in step) || step.expect?.kind !== 'file') continue;
+    const own = touched[step.side];
+    own.set(step.expect.ino, (own.get(step.expect.ino) ?? 0) + 1);
+  }
+  return touched;
+}
+
+/** A directory and all below it, as they are on a side now, parents first. */
+export function subtreeNow(input: ReconcileInput, side: Side, dir: RelPath): Generator<RelPath> {
+  return preorder(dir, (at) => {
+    const listing = listingNow(input, side, at);
+    return listing === undefined ? [] : Array.from(listing.directories(), (name) => joinPath(at, name));
+  });
+}
+
+/** Runs a walk and those that it leads to, on a stack of its own. */
+function finish(walk: Walk): Fate {
+  const open = [walk];
+  let fate: Fate = 'gone';
+  for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+    const { done, value } = top.next(fate);
+    if (done === true) {
+      fate = value;
+      open.pop();
+    } else open.push(value);
+  }
+  return fate;
 }

@@ -2,6 +2,7 @@
 import type { Entry } from './entry.ts';
 import { Listing } from './listing.ts';
 import { baseName, joinPath, parentPath, rebasePath, type RelPath } from './path.ts';
+import { preorder } from './preorder.ts';
 
 /**
  * A set of listings by directory. A tree may be partial (only the directories that changed): then a directory without a
@@ -97,9 +98,10 @@ export class Tree {
 
   /** The directory and every one below it that has a listing, parents first. */
   *subtree(dir: RelPath): Generator<RelPath> {
-    const listing = this.#listings.get(dir);
-    if (listing === undefined) return;
-    yield dir;
-    for (const name of listing.directories()) yield* this.subtree(joinPath(dir, name));
+    if (!this.#listings.has(dir)) return;
+    yield* preorder(dir, (at) => {
+      const names = this.#listings.get(at)?.directories() ?? [];
+      return Array.from(names, (name) => joinPath(at, name)).filter((path) => this.#listings.has(path));
+    });
   }
 }

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventsOf } from '../support/cli.ts';
 import { withPair, type Pair } from '../support/pair.ts';
-import { comparable, contents, file, history, write } from '../support/tree.ts';
+import { injecting, untilHalted } from '../support/inject.ts';
+import { comparable, contents, file, fingerprints, history, write } from '../support/tree.ts';
 
 /** Without GIT_OPTIONAL_LOCKS a mere `git status` rewrites the index, and so counts as a change of `.git`. */
 function git(cwd: string, ...args: string[]): string {
@@ -221,5 +222,81 @@ describe('A18: any directory', () => {
       const ran = await pair.sync('--atomic', 'db');
       expect(ran.code).toBe(0);
       expect(eventsOf(ran, 'conflict')).toEqual([]);
+    }));
+});
+
+describe('A18: a winner that does not arrive', () => {
+  const atomic = ['--atomic', 'db', '--on-conflict', 'local'];
+
+  /** Both sides changed db; a wins. */
+  async function disputed(act: (pair: Pair, before: Record<string, string>) => Promise<void>): Promise<void> {
+    await withPair(async (pair) => {
+      await pair.agreed({ 'db/1': 'o', 'db/2': 'o', 'db/sub/3': 'o', 'db/kind/x': 'o', other: 'o' }, ...atomic);
+      fs.rmSync(path.join(pair.a, 'db/kind'), { recursive: true });
+      write(pair.a, {
+        'db/kind': 'a file',
+        'db/2': 'from a',
+        'db/new/n': 'new',
+        other: 'edited',
+      });
+      write(pair.b, { 'db/1': 'from b', 'db/sub/4': 'from b' });
+      await act(pair, dbOf(pair.b));
+    });
+  }
+
+  const dbOf = (root: string): Record<string, string> =>
+    Object.fromEntries(Object.entries(fingerprints(root)).filter(([name]) => /^db(\/|$)/.test(name)));
+
+  async function expectWon(pair: Pair): Promise<void> {
+    const ran = await pair.sync(...atomic);
+    expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+    expect(contents(pair.b)).toEqual(contents(pair.a));
+    expect(contents(pair.b)).toMatchObject({ 'db/kind': 'a file', 'db/1': 'o', 'db/new/n': 'new' });
+    expect(contents(pair.b)).not.toHaveProperty(['db/sub/4']);
+    pair.expectKept('from b');
+    pair.expectClean();
+    await pair.expectIdle(...atomic);
+  }
+
+  it('whole because a file changes while it is read leaves the loser exactly as it was', async () =>
+    disputed(async (pair, before) => {
+      const run = `fs.appendFileSync(${JSON.stringify(path.join(pair.a, 'db/new/n'))}, ', and longer');`;
+      const env = injecting(pair.dir, { call: 'openSync', match: /\/a\/db\/new\/n \d+$/, run });
+      const ran = await pair.run('sync', atomic, { env });
+      expect(ran.code, ran.stdout + ran.stderr).toBe(2);
+      expect(eventsOf(ran, 'skip')).toMatchObject([{ path: 'db', why: 'source-changed' }]);
+      expect(dbOf(pair.b)).toEqual(before);
+      expect(history(pair.b)).not.toHaveProperty(['db/1']);
+      // Everything else goes on.
+      expect(contents(pair.b)).toMatchObject({ other: 'edited' });
+      pair.expectClean();
+      write(pair.a, { 'db/new/n': 'new' });
+      await expectWon(pair);
+    }));
+
+  /** Kills a run at the first call of this kind. */
+  async function killedAt(pair: Pair, call: string, match: RegExp, meanwhile: () => void): Promise<void> {
+    const env = injecting(pair.dir, { call, match, run: 'halt();' });
+    let kill = (): void => undefined;
+    const onStart = (child: { kill: (signal: 'SIGKILL') => boolean }): void => {
+      kill = () => void child.kill('SIGKILL');
+    };
+    const running = pair.run('sync', atomic, { env, onStart });
+    await untilHalted(pair.dir);
+    meanwhile();
+    kill();
+    await running;
+  }
+
+  it('because the run is killed while it is copied leaves the loser exactly as it was', async () =>
+    disputed(async (pair, before) => {
+      await killedAt(pair, 'openSync', /\/a\/db\/new\/n \d+$/, () => expect(dbOf(pair.b)).toEqual(before));
+      await expectWon(pair);
+    }));
+
+  it('because the run is killed while the two change places wins the next time', async () =>
+    disputed(async (pair) => {
+      await killedAt(pair, 'rmdirSync', /\/sub$/, () => undefined);
+      await expectWon(pair);
     }));
 });

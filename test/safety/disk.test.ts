@@ -52,6 +52,27 @@ const MB = 1 << 20;
 const big = (letter: string, size = MB): string => letter.repeat(size);
 
 describe('103: a disk that is too small', () => {
+  it('for an atomic directory that wins: the loser is not cleared for it', async (context) =>
+    withSmallDisk(context, 'size=8m', async (pair, disk) => {
+      const atomic = ['--atomic', 'db'];
+      await pair.agreed({ 'db/1': 'o', 'db/2': 'o' }, ...atomic);
+      write(pair.b, { 'db/1': 'from b' });
+      write(pair.a, { 'db/2': big('a') });
+      const run = `
+        const file = fs.openSync(${JSON.stringify(path.join(disk, 'fill'))}, 'w');
+        try { for (;;) fs.writeSync(file, Buffer.alloc(65536, 1)); } catch { fs.closeSync(file); }`;
+      const env = injecting(pair.dir, { call: 'openSync', match: /\/a\/db\/2 \d+$/, run });
+      const args = [...atomic, '--on-conflict', 'local'];
+      const ran = await pair.run('sync', args, { env });
+      expect(ran.code, ran.stdout + ran.stderr).toBe(1);
+      expect(eventsOf(ran, 'skip')).toMatchObject([{ path: 'db', why: 'no-space' }]);
+      expect(contents(path.join(disk, 'b'))).toEqual({ db: 'dir', 'db/1': 'from b', 'db/2': 'o' });
+      fs.rmSync(path.join(disk, 'fill'));
+      expect((await pair.sync(...args)).code).toBe(0);
+      expect(contents(path.join(disk, 'b'))).toEqual(contents(pair.a));
+      pair.expectKept('from b');
+    }));
+
   it('for all of it is found before anything is written', async (context) =>
     withSmallDisk(context, 'size=8m', async (pair, disk) => {
       write(pair.a, { ...Object.fromEntries(['x', 'y', 'z'].map((name) => [name, big(name, 3 * MB)])), small: 's' });

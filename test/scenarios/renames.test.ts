@@ -192,6 +192,19 @@ const rows: Row[] = [
 scenarios('renames and moves', rows);
 
 describe('renames and moves, apart', () => {
+  bothWays(
+    '41 renames that cross are recorded as they ended: a later deletion is carried over',
+    async (pair, roots) => {
+      await pair.agreed({ 'x/f': 'f', 'y/g': 'g' });
+      move(['y', 'e'])(roots.a);
+      move(['x', 'y/x'])(roots.b);
+      expect((await pair.sync()).code).toBe(0);
+      fs.rmSync(path.join(roots.b, fs.existsSync(path.join(roots.b, 'e/x')) ? 'e/x' : 'x'), { recursive: true });
+      expect((await pair.sync()).code).toBe(0);
+      pair.expectBoth({ e: 'dir', 'e/g': 'g' });
+    },
+  );
+
   bothWays('47 directory renamed in A, something ignored in it in B', async (pair, roots, toldOf) => {
     const args = ['--exclude', '*.ign'];
     await pair.agreed({ 'd/a': 'o' }, ...args);

@@ -20,6 +20,10 @@ export class Agreed implements AgreedState {
 
   record(path: RelPath, a: Entry | undefined, b: Entry | undefined, digest?: Uint8Array): void {
     this.#checkTrue(path, a, b);
+    this.#set(path, a, b, digest);
+  }
+
+  #set(path: RelPath, a: Entry | undefined, b: Entry | undefined, digest?: Uint8Array): void {
     if (path === '') {
       this.a.root = a ?? this.a.root;
       this.b.root = b ?? this.b.root;
@@ -62,7 +66,9 @@ export class Agreed implements AgreedState {
     if (recorded?.kind !== entry.kind) return;
     // Permission bits may be in dispute: the sides have not agreed on what is seen now.
     known[side] = setsMode ? entry : { ...entry, mode: recorded.mode };
-    this.record(path, known.a, known.b);
+    // Only this side is looked at: what is on record for the other may be what the sides are still at odds about.
+    if (this.disks[side].get(path)?.kind !== entry.kind) throw new Error(`untrue record of ${side}:"${path}"`);
+    this.#set(path, known.a, known.b);
   }
 
   /** A record must be true on both sides at the moment it is made. */

@@ -105,6 +105,8 @@ class Execution {
     const { plan } = this;
     this.#prepare();
     for (const step of plan.prepare) this.#do(step);
+    // Both sides have these names already: recorded first, so that everything below finds its record.
+    for (const move of plan.settledMoves) this.#agreed.recordMoves([move]);
     // In the order in which they were planned: renames of a follow from names that b has been given by then.
     this.#moves('b');
     this.#moves('a');

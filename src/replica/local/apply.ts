@@ -243,10 +243,11 @@ class Applier {
     this.#commitPut(step, staged, result);
   }
 
-  *#stagePut(step: StepOf<'put'>, result: StepResult): Work<{ path: string; copied: Copied }> {
+  /** @param roomIsMade false when what stands there is to go before the staged file is named */
+  *#stagePut(step: StepOf<'put'>, result: StepResult, roomIsMade = true): Work<{ path: string; copied: Copied }> {
     this.#refuseWhenFull();
     // Looked at before the bytes are moved, so that a stale plan costs nothing; and again just before the rename.
-    this.#verify(this.#handles.locate(step.path), step.expect);
+    if (roomIsMade) this.#verify(this.#handles.locate(step.path), step.expect);
     const path = this.#staging.fresh('f');
     const copied = yield* this.#copy(path, step);
     result.bytes += copied.bytes;
@@ -359,19 +360,19 @@ class Applier {
   /** All of a directory's steps, or none: everything is staged and looked at before the first name changes (A18). */
   *#group(step: StepOf<'group'>, result: StepResult): Work<void> {
     const staged = new Map<ApplyStep, { path: string; copied: Copied }>();
+    const leaving = new Set<RelPath>();
     try {
       for (const inner of step.steps) {
         const [failed] = this.#staged.get(inner.path)?.failures ?? [];
         if (failed !== undefined) throw new StepError(failed.why, failed.detail);
-        if (inner.op === 'put') staged.set(inner, yield* this.#stagePut(inner, result));
-        else if (inner.op === 'remove') this.#verify(this.#handles.locate(inner.path), inner.expect);
+        if (inner.op === 'put') staged.set(inner, yield* this.#stagePut(inner, result, !leaving.has(inner.path)));
+        else if (inner.op === 'remove') {
+          this.#verify(this.#handles.locate(inner.path), inner.expect);
+          leaving.add(inner.path);
+        }
       }
     } catch (error) {
-      for (const { path } of staged.values()) fs.rmSync(path, { force: true });
-      for (const { path } of step.steps) {
-        const built = this.#staged.get(path)?.path;
-        if (built !== undefined) fs.rmSync(built, { recursive: true, force: true });
-      }
+      this.#dropStaged(step.steps, staged);
       if (error instanceof DeltaMismatchError) throw error;
       const { why, detail } = this.#failure(step.path, error);
       throw new StepError(why, `nothing in it was changed: ${detail}`);
@@ -398,7 +399,22 @@ class Applier {
         else yield* this.#carryOut(inner, own);
       } catch (error) {
         own.failures.push(this.#failure(inner.path, error));
+        const after = step.steps.slice(index + 1);
+        // What could not make room would be mixed with what is to come in its place.
+        if (inner.op === 'remove' && after.some(({ op }) => op !== 'remove')) {
+          this.#dropStaged(after, staged);
+          return;
+        }
       }
+    }
+  }
+
+  #dropStaged(steps: readonly ApplyStep[], staged: ReadonlyMap<ApplyStep, { path: string }>): void {
+    for (const step of steps) {
+      const copied = staged.get(step)?.path;
+      if (copied !== undefined) fs.rmSync(copied, { force: true });
+      const built = step.op === 'unit' ? this.#staged.get(step.path)?.path : undefined;
+      if (built !== undefined) fs.rmSync(built, { recursive: true, force: true });
     }
   }
 

@@ -1,7 +1,8 @@
 /** Where the content of new files comes from; one of them per batch. */
 import { mtimeUs, type Entry } from '../../tree/entry.ts';
-import type { RelPath } from '../../tree/path.ts';
+import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
 import { copyContent, type Copied } from './copy.ts';
+import { maxPathLength, openFarDirectory } from './dir-handles.ts';
 import { StepError } from './failure.ts';
 import type { Work } from './slices.ts';
 
@@ -37,16 +38,16 @@ export class HostContent implements Content {
   }
 
   *fetch({ to, from, source, mode }: FetchTask): Work<Copied> {
+    const request = { to, expect: source, mode, mtimeUs: mtimeUs(source), digest: wantsDigest(source) };
     // By plain path, which is much cheaper than through handles; what was opened is seen to be there and nowhere else.
     const path = `${this.#root}/${from}`;
-    return yield* copyContent({
-      from: path,
-      to,
-      expect: source,
-      mode,
-      mtimeUs: mtimeUs(source),
-      digest: wantsDigest(source),
-    });
+    if (path.length < maxPathLength) return yield* copyContent({ ...request, from: path, byHandle: false });
+    const dir = openFarDirectory(this.#root, parentPath(from));
+    try {
+      return yield* copyContent({ ...request, from: `${dir.prefix}/${baseName(from)}`, byHandle: true });
+    } finally {
+      dir.close();
+    }
   }
 }
 

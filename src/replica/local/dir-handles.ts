@@ -15,6 +15,12 @@ import { toFs } from './fs-path.ts';
 const O_PATH = 0o10000000;
 const byHandle = process.platform === 'linux' && fs.existsSync('/proc/self/fd');
 
+/**
+ * Directories with longer paths than this, in UTF-16 units of up to three bytes, are reached through handles: the kernel
+ * takes 4,096 bytes in one go, of which a name needs up to 256.
+ */
+export const maxPathLength = 1270;
+
 /** Handles kept at most; far below any open-file limit. */
 const maxHandles = 256;
 /** A handle used after this many ms is first checked to be still what its path names. */
@@ -36,6 +42,28 @@ export function openNoFollow(path: string): number {
 /** A path that names what a descriptor holds, for calls that Node has no descriptor form of. */
 export function pathOfHandle(fd: number, path: string): string {
   return byHandle ? `/proc/self/fd/${fd}` : path;
+}
+
+/**
+ * Opens a directory whose path is longer than the kernel takes in one go: one name after the other, never through a
+ * symlink. For single files that cannot be reached otherwise; `DirHandles` is for many.
+ *
+ * @param root an absolute path that is taken as it is
+ * @returns the prefix for names in the directory, and `close` to be called when they are not needed any more
+ * @throws a system error (ENOENT, ENOTDIR, ELOOP, EACCES) when it is not a directory all the way down
+ */
+export function openFarDirectory(root: string, dir: RelPath): { prefix: string; close: () => void } {
+  let at = openDirectory(root, false);
+  for (const name of dir === '' ? [] : dir.split('/')) {
+    const above = at;
+    try {
+      at = openDirectory(`${above.prefix}/${name}`, true);
+    } finally {
+      closeHandle(above);
+    }
+  }
+  const handle = at;
+  return { prefix: handle.prefix, close: () => closeHandle(handle) };
 }
 
 export class DirHandles {

@@ -25,7 +25,7 @@ import { applyStreamed } from './apply-streamed.ts';
 import { cleanOutRoot } from './clean-out.ts';
 import { HostContent, NoContent } from './content.ts';
 import { digestAll } from './digest.ts';
-import { DirHandles } from './dir-handles.ts';
+import { DirHandles, maxPathLength } from './dir-handles.ts';
 import { HistoryWriter } from './history/keep.ts';
 import { pruneHistory } from './history/prune.ts';
 import { keepIdentity, rootIdentity, type RootIdentity } from './identity.ts';
@@ -35,7 +35,7 @@ import { readNames } from './names.ts';
 import { OwnDirectory } from './own-directory.ts';
 import { foldsNames, freeBytesOf, granularityOf, sessionOf, storedGranularityOf } from './platform.ts';
 import { scanRoot } from './scan.ts';
-import { sendContent } from './send-content.ts';
+import { sendContent, type Place } from './send-content.ts';
 import { signAll } from './sign.ts';
 import { probeRoot } from './probe.ts';
 import { drive } from './slices.ts';
@@ -50,9 +50,6 @@ interface Opened extends ApplyContext {
   /** The topmost directory that was made for a missing root, until there is something to keep it for. */
   madeFrom: string | undefined;
 }
-
-/** The kernel takes 4,096 bytes, of which a UTF-16 unit may become three. */
-const maxPlainPath = 1300;
 
 export class LocalReplica implements Replica {
   #opened: Opened | undefined;
@@ -211,9 +208,11 @@ export class LocalReplica implements Replica {
 }
 
 /** By plain path, which is much cheaper than through handles, as long as the kernel takes it. */
-function placeOf(root: string, path: RelPath, handles: DirHandles): string {
+function placeOf(root: string, path: RelPath, handles: DirHandles): Place {
   const plain = `${root}/${path}`;
-  return process.platform === 'linux' && plain.length < maxPlainPath ? plain : handles.locate(path);
+  return process.platform === 'linux' && plain.length < maxPathLength
+    ? { path: plain, byHandle: false }
+    : { path: handles.locate(path), byHandle: true };
 }
 
 async function nextTurn(): Promise<void> {

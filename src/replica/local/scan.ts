@@ -17,14 +17,11 @@ import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../exp
 import { digestSet, listingDigest } from '../listing-digest.ts';
 import type { ScanRequest, ScanResult } from '../replica.ts';
 import { looksAsRecorded } from './as-recorded.ts';
-import type { DirHandles } from './dir-handles.ts';
+import { maxPathLength, type DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
 import { readNames } from './names.ts';
 import { grainNow, isWithinGrain, kindOfMode, observe, readTarget } from './stat.ts';
 import type { Work } from './slices.ts';
-
-/** Longer paths than this are reached through a handle: the kernel takes 4,096 bytes in one go. */
-const maxPathLength = 3000;
 
 export function scanRoot(handles: DirHandles, granularityNs: bigint, request: ScanRequest): Work<ScanResult> {
   return new Scanner(handles, granularityNs, request).run();

@@ -11,7 +11,8 @@ import { errnoCode, LockstepError, reasonOf } from '../../base/errors.ts';
 import { InstructionEncoder, type Instruction } from '../../delta/instructions.ts';
 import { DeltaSearch } from '../../delta/search.ts';
 import { decodeSignature } from '../../delta/signature-codec.ts';
-import { isSafePath } from '../../tree/path.ts';
+import type { Entry } from '../../tree/entry.ts';
+import { isSafePath, type RelPath } from '../../tree/path.ts';
 import {
   contentChunkBytes,
   maxFailureBytes,
@@ -23,15 +24,21 @@ import {
   type ReadRequest,
   type SendFailure,
 } from '../content-stream.ts';
-import { isAt, openRegular, SourceChangedError } from './copy.ts';
+import { changedBetween, isAt, openRegular, SourceChangedError } from './copy.ts';
 import { entryOf, matches, noGrain } from './stat.ts';
 
 const readBytes = 1 << 18;
 
-/** @param locate the path of a file for the file system */
+/** Where a file is, for the file system. */
+export interface Place {
+  path: string;
+  /** It goes through an open directory: there is no symlink on the way. */
+  byHandle: boolean;
+}
+
 export function* sendContent(
   requests: readonly ReadRequest[],
-  locate: (path: string) => string,
+  locate: (path: RelPath) => Place,
 ): Generator<Uint8Array<ArrayBuffer>> {
   const out = new ChunkBuffer();
   for (const [index, request] of requests.entries()) {
@@ -45,19 +52,20 @@ function* sendOne(
   out: ChunkBuffer,
   index: number,
   request: ReadRequest,
-  locate: (path: string) => string,
+  locate: (path: RelPath) => Place,
 ): Generator<Uint8Array<ArrayBuffer>> {
   let file: number | undefined;
   try {
     if (!isSafePath(request.path)) throw new LockstepError('protocol', 'not a path that may be read');
-    const path = locate(request.path);
+    const { path, byHandle } = locate(request.path);
     file = openRegular(path);
     const before = fs.fstatSync(file, { bigint: true });
     if (!before.isFile() || !matches(entryOf(before, noGrain), request.expect)) throw new SourceChangedError();
-    if (!isAt(file, path)) throw new SourceChangedError();
-    const { signature } = request;
-    if (signature === undefined) yield* sendWhole(out, index, file, before);
-    else yield* sendDelta(out, index, file, before, signature);
+    if (!byHandle && !isAt(file, path)) throw new SourceChangedError();
+    const { signature, expect } = request;
+    const source = { file, before, expect };
+    if (signature === undefined) yield* sendWhole(out, index, source);
+    else yield* sendDelta(out, index, source, signature);
   } catch (error) {
     // Once a record is begun nothing throws: what cannot be read is filled up and ends in 0.
     sendFailure(out, index, error);
@@ -66,12 +74,15 @@ function* sendOne(
   }
 }
 
-function* sendWhole(
-  out: ChunkBuffer,
-  index: number,
-  file: number,
-  before: BigIntStats,
-): Generator<Uint8Array<ArrayBuffer>> {
+/** An open file that is being sent. */
+interface Source {
+  file: number;
+  before: BigIntStats;
+  expect: Entry;
+}
+
+function* sendWhole(out: ChunkBuffer, index: number, source: Source): Generator<Uint8Array<ArrayBuffer>> {
+  const { file, before } = source;
   const size = Number(before.size);
   const bits = before.blocks * 512n < before.size && size > 65536 ? sparseBit : 0;
   out.header({ kind: recordKinds.whole, bits, index, size });
@@ -86,16 +97,16 @@ function* sendWhole(
     out.used(used);
     left -= used;
   }
-  out.byte(intact && isUnchanged(file, before) ? 1 : 0);
+  out.byte(intact && isUnchanged(source) ? 1 : 0);
 }
 
 function* sendDelta(
   out: ChunkBuffer,
   index: number,
-  file: number,
-  before: BigIntStats,
+  source: Source,
   signature: Uint8Array,
 ): Generator<Uint8Array<ArrayBuffer>> {
+  const { file, before } = source;
   const search = new DeltaSearch(decodeSignature(signature));
   const encoder = new InstructionEncoder();
   const hash = crypto().createHash('sha256');
@@ -115,7 +126,7 @@ function* sendDelta(
   }
   if (left === 0) yield* putInstructions(out, encoder, search.finish());
   out.number(0);
-  endDelta(out, left === 0 && isUnchanged(file, before), hash);
+  endDelta(out, left === 0 && isUnchanged(source), hash);
 }
 
 function endDelta(out: ChunkBuffer, intact: boolean, hash: Hash): void {
@@ -147,10 +158,9 @@ function readSome(file: number, into: Uint8Array): number {
   }
 }
 
-function isUnchanged(file: number, before: BigIntStats): boolean {
+function isUnchanged({ file, before, expect }: Source): boolean {
   try {
-    const after = fs.fstatSync(file, { bigint: true });
-    return after.mtimeNs === before.mtimeNs && after.ctimeNs === before.ctimeNs && after.size === before.size;
+    return !changedBetween(before, fs.fstatSync(file, { bigint: true }), expect);
   } catch {
     return false;
   }

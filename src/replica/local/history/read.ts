@@ -225,27 +225,40 @@ export class HistoryReader {
 
   /** Everything in a directory, which is read completely before it is gone into: its handle may be let go meanwhile. */
   #walk(walk: Walk, dir: string, whole: Whole | undefined): void {
-    for (const name of this.#namesIn(walk.run, dir)) this.#visit(walk, joinPath(dir, name), whole);
+    this.#visitAll(
+      walk,
+      this.#namesIn(walk.run, dir).map((name) => ({ at: joinPath(dir, name), whole })),
+    );
   }
 
   #visit(walk: Walk, at: string, whole: Whole | undefined): void {
-    const stats = this.#lstat(walk.run, at);
-    if (stats === undefined) return;
-    if (!stats.isDirectory()) {
-      walk.found.push(this.#describe(walk, at, stats, whole));
-      return;
-    }
-    const line = walk.lines.get(at);
-    const within = isWhole(line) ? wholeOf(line) : whole;
-    // A directory that nothing was said of is only there to hold versions.
-    const version =
-      line?.record.kind === 'dir' || within !== undefined ? this.#describe(walk, at, stats, within) : undefined;
-    if (version !== undefined) walk.found.push(version);
-    try {
-      this.#walk(walk, at, within);
-    } catch (error) {
-      if (version === undefined || errnoCode(error) !== 'EACCES') throw error;
-      version.problem = reasonOf(error);
+    this.#visitAll(walk, [{ at, whole }]);
+  }
+
+  /** Notes what lies at these places and below them, in order; without recursion, as trees may be deeper than the stack. */
+  #visitAll(walk: Walk, places: { at: string; whole: Whole | undefined }[]): void {
+    const open = places.reverse();
+    for (let place = open.pop(); place !== undefined; place = open.pop()) {
+      const { at, whole } = place;
+      const stats = this.#lstat(walk.run, at);
+      if (stats === undefined) continue;
+      if (!stats.isDirectory()) {
+        walk.found.push(this.#describe(walk, at, stats, whole));
+        continue;
+      }
+      const line = walk.lines.get(at);
+      const within = isWhole(line) ? wholeOf(line) : whole;
+      // A directory that nothing was said of is only there to hold versions.
+      const isVersion = line?.record.kind === 'dir' || within !== undefined;
+      const version = isVersion ? this.#describe(walk, at, stats, within) : undefined;
+      if (version !== undefined) walk.found.push(version);
+      try {
+        const names = this.#namesIn(walk.run, at);
+        for (const name of names.reverse()) open.push({ at: joinPath(at, name), whole: within });
+      } catch (error) {
+        if (version === undefined || errnoCode(error) !== 'EACCES') throw error;
+        version.problem = reasonOf(error);
+      }
     }
   }
 

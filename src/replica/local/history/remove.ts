@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { errnoCode, reasonOf } from '../../../base/errors.ts';
 import { parentPath } from '../../../tree/path.ts';
+import { preorder } from '../../../tree/preorder.ts';
 import { toFs } from '../fs-path.ts';
 import { readNames } from '../names.ts';
 import { lstatIfPresent } from '../stat.ts';
@@ -128,14 +129,18 @@ export class Remover {
     return stats?.isDirectory() === true ? Number(stats.mode) & 0o7777 : undefined;
   }
 
-  #removeEmpty(run: string, dir: string, kept: ReadonlySet<string>): void {
+  #removeEmpty(run: string, top: string, kept: ReadonlySet<string>): void {
+    const dirs = [...preorder(top, (dir) => this.#directoriesIn(run, dir))];
+    for (const dir of dirs.reverse()) if (!kept.has(dir)) this.#removeDirectory(run, dir);
+  }
+
+  #directoriesIn(run: string, dir: string): string[] {
+    let below: string[] = [];
     this.#attempt(dir, () => {
-      // Listed before it is gone into: its handle may be let go meanwhile.
       const path = this.#reader.locate(run, dir);
-      const below = readNames(path).filter((name) => lstatIfPresent(`${path}/${name}`)?.isDirectory() === true);
-      for (const name of below) this.#removeEmpty(run, `${dir}/${name}`, kept);
+      below = readNames(path).filter((name) => lstatIfPresent(`${path}/${name}`)?.isDirectory() === true);
     });
-    if (!kept.has(dir)) this.#removeDirectory(run, dir);
+    return below.map((name) => `${dir}/${name}`);
   }
 
   #rewriteIndex(run: string, kept: ReadonlySet<string>): void {
