@@ -46,7 +46,7 @@ const entries = fc.record(
   { name: strings, size: fc.maxSafeNat(), target: strings },
   { requiredKeys: ['name', 'size'] },
 );
-const nodes = fc.memo<Node>((depth) =>
+const nodes: fc.Memo<Node> = fc.memo((depth) =>
   fc.record({ label: strings, children: depth > 1 ? fc.array(nodes(depth - 1), { maxLength: 3 }) : fc.constant([]) }),
 );
 const messages: fc.Arbitrary<Message> = fc.oneof(

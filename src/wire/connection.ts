@@ -29,7 +29,12 @@ export interface ConnectionOptions {
 }
 
 /** What may change while a connection is open. */
-export type ConnectionChanges = Partial<Pick<ConnectionOptions, 'compress' | 'bytesPerSecond' | 'zstd'>>;
+export interface ConnectionChanges {
+  compress?: CompressMode;
+  /** Undefined lifts the limit. */
+  bytesPerSecond?: number | undefined;
+  zstd?: boolean;
+}
 
 export interface Counters {
   /** On the pipe, so compressed and with heads. */
