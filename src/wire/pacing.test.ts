@@ -88,9 +88,14 @@ describe('DrainRate', () => {
       rate.took(20_000);
       rate.free();
       rate.took(5_000_000);
-      now += 3000;
+      now += 1500;
     }
     expect(rate.bytesPerSecond).toBe(1_000_000);
+    now += 600;
+    expect(rate.bytesPerSecond).toBeUndefined();
+    rate.wait();
+    now += 100;
+    expect(rate.bytesPerSecond).toBe(0);
   });
 
   it('forgets within a few seconds', () => {
