@@ -29,7 +29,12 @@ export interface ConnectionOptions {
 }
 
 /** What may change while a connection is open. */
-export type ConnectionChanges = Partial<Pick<ConnectionOptions, 'compress' | 'bytesPerSecond' | 'zstd'>>;
+export interface ConnectionChanges {
+  compress?: CompressMode;
+  /** Undefined lifts the limit. */
+  bytesPerSecond?: number | undefined;
+  zstd?: boolean;
+}
 
 export interface Counters {
   /** On the pipe, so compressed and with heads. */
@@ -101,7 +106,7 @@ export class Connection {
 
     output.on('error', (error) => this.#writeFailed(error));
     output.on('close', () => this.#writeFailed(undefined));
-    input.on('error', (error) => this.#fail(connectionLost(reasonOf(error), error)));
+    input.on('error', (error) => this.#finish(connectionLost(reasonOf(error), error)));
     input.on('end', () => this.#inputOver());
     input.on('close', () => this.#inputOver());
     input.on('data', (chunk: Uint8Array) => this.#received(chunk));
@@ -171,8 +176,8 @@ export class Connection {
   }
 
   /**
-   * Says goodbye after everything queued and waits until the peer did too; its messages are delivered until then.
-   * Resolves when the connection is over, in whatever way: `onClose` says in which.
+   * Says goodbye after everything queued and waits until the peer did too; its messages are delivered until then,
+   * so do not leave it paused. Resolves when the connection is over, in whatever way: `onClose` says in which.
    */
   close(): Promise<void> {
     this.#sayGoodbye();
@@ -181,7 +186,7 @@ export class Connection {
 
   /** Ends it at once; what was queued is lost. */
   destroy(error?: LockstepError): void {
-    this.#fail(error ?? new LockstepError('io', 'the connection was cut off from this end'));
+    this.#finish(error ?? new LockstepError('io', 'the connection was cut off from this end'));
   }
 
   // Receiving
@@ -192,6 +197,7 @@ export class Connection {
     if (this.#outcome !== undefined) return;
     this.#decoder.feed(chunk);
     this.#deliver();
+    if (!this.#decoder.isBetweenMessages) this.#closing.touch();
   }
 
   /** Handles what was received, in order, as far as somebody listens. */
@@ -202,7 +208,7 @@ export class Connection {
       while (this.#deliverNext());
     } catch (error) {
       if (!(error instanceof LockstepError && error.code === 'protocol')) throw error;
-      this.#fail(error);
+      this.#finish(error);
     } finally {
       this.#delivering = false;
       this.#steerInput();
@@ -265,13 +271,15 @@ export class Connection {
   /** After everything that came was delivered. */
   #streamEnded(): void {
     if (this.#heardGoodbye) return;
-    if (!this.#decoder.isBetweenMessages) {
-      this.#fail(connectionLost('the other end closed the stream in the middle of a message'));
+    if (this.#writeError !== undefined) {
+      this.#giveUpWriting(this.#writeError.error);
+    } else if (!this.#decoder.isBetweenMessages) {
+      this.#finish(connectionLost('the other end closed the stream in the middle of a message'));
     } else if (this.#saidGoodbye && this.#sender.queuedBytes === 0) {
-      // It read our goodbye, which had nothing after it, and left without a word.
+      // Our goodbye is out, and not everybody answers: a peer that is stopped by its input's end just stops.
       this.#endOutput();
     } else {
-      this.#fail(connectionLost('the other end closed the stream'));
+      this.#finish(connectionLost('the other end closed the stream'));
     }
   }
 
@@ -280,7 +288,9 @@ export class Connection {
     const { bytesIn } = this.counters;
     setImmediate(() => {
       if (this.counters.bytesIn !== bytesIn || this.#paused || this.#held !== undefined || this.#inputEnded) return;
-      this.#fail(connectionLost(`nothing was heard from the other end for ${formatDuration(this.#options.silenceMs)}`));
+      this.#finish(
+        connectionLost(`nothing was heard from the other end for ${formatDuration(this.#options.silenceMs)}`),
+      );
     });
   }
 
@@ -306,7 +316,7 @@ export class Connection {
   #giveUpWriting(error: unknown): void {
     const closed = error === undefined || errnoCode(error) === 'EPIPE';
     const reason = closed ? 'the other end closed the stream' : `writing to the other end failed: ${reasonOf(error)}`;
-    this.#fail(connectionLost(reason, error));
+    this.#finish(connectionLost(reason, error));
   }
 
   // Ending
@@ -329,11 +339,7 @@ export class Connection {
 
   #giveUpClosing(): void {
     const waited = formatDuration(closingMs);
-    this.#fail(connectionLost(`the other end did not answer the goodbye within ${waited}`));
-  }
-
-  #fail(error: LockstepError): void {
-    this.#finish(error);
+    this.#finish(connectionLost(`the other end did not answer the goodbye within ${waited}`));
   }
 
   #finish(error: LockstepError | undefined): void {

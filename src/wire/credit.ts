@@ -3,7 +3,7 @@
  * it; the receiver gives it back as it uses up what came. So a slow receiver holds at most a window of a stream, and other
  * streams are not held up.
  */
-import { connectionLost, protocolError } from './errors.ts';
+import { protocolError } from './errors.ts';
 
 /** What the receiver may hold back at most before it gives credit back. */
 function quarter(window: number): number {
@@ -59,7 +59,7 @@ export class Credits {
   }
 
   /** The stream is over: who waits, now or later, gets the error. */
-  abort(error: Error = connectionLost('the stream was given up')): void {
+  abort(error: Error): void {
     this.#aborted ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(this.#aborted);
   }

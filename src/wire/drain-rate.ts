@@ -6,6 +6,12 @@
 /** Older measurements count less and less beyond this much waiting. */
 const memoryMs = 1000;
 
+/**
+ * After so long without waiting nothing is known any more: a peer that was busy for a moment must not be taken for a slow
+ * pipe as long as compression keeps the pipe from ever being full again.
+ */
+const staleMs = 2000;
+
 /** Before so much waiting nothing is said. */
 const leastMs = 50;
 
@@ -14,6 +20,7 @@ export class DrainRate {
   #bytes = 0;
   #ms = 0;
   #waitingSince: number | undefined;
+  #waitedLast = 0;
 
   /** @param now a steady clock, in milliseconds */
   constructor(now: () => number) {
@@ -22,6 +29,10 @@ export class DrainRate {
 
   /** The pipe takes nothing more for now. */
   wait(): void {
+    if (this.#isStale) {
+      this.#bytes = 0;
+      this.#ms = 0;
+    }
     this.#waitingSince ??= this.#now();
   }
 
@@ -32,7 +43,9 @@ export class DrainRate {
 
   /** The pipe can be given more. */
   free(): void {
+    if (this.#waitingSince === undefined) return;
     this.#ms += this.#waited();
+    this.#waitedLast = this.#now();
     this.#waitingSince = undefined;
     if (this.#ms <= memoryMs) return;
     this.#bytes *= memoryMs / this.#ms / 2;
@@ -41,8 +54,13 @@ export class DrainRate {
 
   /** Or undefined while too little is known. */
   get bytesPerSecond(): number | undefined {
+    if (this.#isStale) return undefined;
     const ms = this.#ms + this.#waited();
     return ms < leastMs ? undefined : (this.#bytes / ms) * 1000;
+  }
+
+  get #isStale(): boolean {
+    return this.#waitingSince === undefined && this.#now() - this.#waitedLast > staleMs;
   }
 
   #waited(): number {

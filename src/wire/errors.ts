@@ -15,7 +15,7 @@ export function protocolError(problem: string, details: ErrorDetails = {}): Lock
 /** The peer, or the way to it, is gone. */
 export function connectionLost(problem: string, cause?: unknown): LockstepError {
   return new LockstepError('io', `the connection was lost: ${problem}`, {
-    hint: 'Nothing is half done at either end; run the command again when the other end can be reached.',
+    hint: 'Check that the other end can be reached, then run the command again.',
     cause,
   });
 }

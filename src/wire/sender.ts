@@ -75,7 +75,7 @@ export class Sender {
   #queuedBytes = 0;
   /** Given to the pipe, not taken yet. */
   #inPipe = 0;
-  /** Something had to wait for the pipe (or the limit), and the pipe has not run dry since. */
+  /** Something had to wait for the pipe (or the limit), and not everything was sent since. */
   #pipeIsBehind = false;
   #scheduled = false;
   #stopped = false;
@@ -140,35 +140,30 @@ export class Sender {
     while (this.#writeNext());
     this.#output.uncork();
     if (this.#isBlocked) this.#rate.wait();
-    const starving = this.#inPipe === 0 && this.#bucketTimer === undefined;
-    // Either all is sent, or compressing is now slower than the pipe.
-    if (starving) this.#pipeIsBehind = false;
+    if (this.#inPipe === 0 && this.#queuedBytes === 0) this.#pipeIsBehind = false;
   }
 
   get #isBlocked(): boolean {
     return this.#inPipe >= pipeFull || this.#bucketTimer !== undefined;
   }
 
-  /** Moves pieces from the queue to `#ready`: those to be compressed ahead of time, others when the pipe takes more. */
+  /** Moves pieces from the queue to `#ready`: ahead of time while compressing, otherwise when they can be written. */
   #prepare(): void {
-    for (;;) {
-      const piece = this.#queue.peek();
-      if (piece === undefined) return;
+    for (let piece = this.#queue.peek(); piece !== undefined; piece = this.#queue.peek()) {
       if (this.#isBlocked) this.#pipeIsBehind = true;
-      if (this.#ready.size >= mostReady) return;
-      const compress = this.#shallCompress(piece);
-      if (!compress && this.#isBlocked) return;
+      const compress = this.#compressesNow;
+      const mostNow = compress ? mostReady : this.#isBlocked ? 0 : 1;
+      if (this.#ready.size >= mostNow) return;
       this.#queue.shift();
       const frame: ReadyFrame = { bytes: undefined, cost: piece.raw.length + frameOverhead };
       this.#ready.push(frame);
-      if (compress) this.#compressPiece(piece, frame);
+      if (compress && piece.raw.length >= leastCompressed) this.#compressPiece(piece, frame);
       else frame.bytes = framed(piece, 'none', piece.raw);
     }
   }
 
-  #shallCompress(piece: Piece): boolean {
-    if (piece.raw.length < leastCompressed || this.#compress === 'off') return false;
-    if (this.#compress === 'on') return true;
+  get #compressesNow(): boolean {
+    if (this.#compress !== 'auto') return this.#compress === 'on';
     const rate = this.#rate.bytesPerSecond;
     return this.#pipeIsBehind && rate !== undefined && rate < fastPipe;
   }

@@ -17,9 +17,10 @@ export function array<T>(item: Codec<T>, max: number): Codec<T[]> {
       if (declared > max) throw new MalformedError(`${declared} values where at most ${max} may be`);
       if (declared > input.left) throw new MalformedError(`${declared} values in ${input.left} bytes`);
       const values: T[] = [];
-      while (values.length < declared) {
-        const index = values.length;
-        values.push(locate(`[${index}]`, () => item.read(input)));
+      try {
+        while (values.length < declared) values.push(item.read(input));
+      } catch (error) {
+        throw located(error, `[${values.length}]`);
       }
       return values;
     },
@@ -67,9 +68,15 @@ export function struct<F extends Fields>(fields: F): Codec<StructOf<F>> {
     },
     read(input) {
       const properties: Record<string, unknown> = {};
-      for (const { key, codec, optional } of entries) {
-        const value = locate(key, () => codec.read(input));
-        if (value !== undefined || !optional) properties[key] = value;
+      let field = '';
+      try {
+        for (const { key, codec, optional } of entries) {
+          field = key;
+          const value = codec.read(input);
+          if (value !== undefined || !optional) properties[key] = value;
+        }
+      } catch (error) {
+        throw located(error, field);
       }
       return properties as StructOf<F>;
     },
@@ -105,8 +112,11 @@ export function tagged<Tag extends string, C extends Cases>(tag: Tag, cases: C):
       const found = list[index];
       if (found === undefined) throw new MalformedError(`case ${index} of ${list.length} of '${tag}'`);
       const [name, codec] = found;
-      const body = locate(name, () => codec.read(input));
-      return { [tag]: name, ...body } as TaggedOf<Tag, C>;
+      try {
+        return { [tag]: name, ...codec.read(input) } as TaggedOf<Tag, C>;
+      } catch (error) {
+        throw located(error, name);
+      }
     },
   };
 }
@@ -134,11 +144,7 @@ export function lazy<T>(make: () => Codec<T>): Codec<T> {
   };
 }
 
-/** Lets an error say where in the message it came up. */
-function locate<T>(step: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw error instanceof MalformedError ? error.within(step) : error;
-  }
+/** The error, saying where in the message it came up. */
+function located(error: unknown, step: string): unknown {
+  return error instanceof MalformedError ? error.within(step) : error;
 }

@@ -1,0 +1,157 @@
+/** The limit to bytes per second, and when compression is worth it; by a clock that the tests wind. */
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { DrainRate } from './drain-rate.ts';
+import { TokenBucket } from './token-bucket.ts';
+import { Verdicts } from './verdicts.ts';
+
+let now = 0;
+const clock = (): number => now;
+beforeEach(() => {
+  now = 1000;
+});
+
+describe('TokenBucket', () => {
+  it('starts empty and fills evenly', () => {
+    const bucket = new TokenBucket(1000, clock);
+    expect(bucket.take(100)).toBe(0);
+    now += 10;
+    expect(bucket.take(100)).toBe(10);
+    expect(bucket.take(100)).toBe(0);
+    now += 0.5;
+    expect(bucket.take(100)).toBe(0);
+    now += 0.5;
+    expect(bucket.take(100)).toBe(1);
+  });
+
+  it('saves up a tenth of a second, not more', () => {
+    const bucket = new TokenBucket(1000, clock);
+    now += 60_000;
+    expect(bucket.take(1_000_000)).toBe(100);
+  });
+
+  it('never lets more through than the limit and a tenth of a second, nor much less when there is always something', () => {
+    const limits = fc.integer({ min: 20, max: 10_000_000 });
+    fc.assert(
+      fc.property(limits, fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 30 }), (limit, delays) => {
+        const bucket = new TokenBucket(limit, clock);
+        const start = now;
+        let sent = 0;
+        for (const delay of delays) {
+          now += delay;
+          sent += bucket.take(1e9);
+          expect(sent).toBeLessThanOrEqual(((now - start) * limit) / 1000 + 1);
+        }
+        expect(sent).toBeGreaterThan(((now - start) * limit) / 1000 - 2);
+      }),
+    );
+  });
+
+  it('after the wait that it names, something may be sent', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.01, max: 1e9, noNaN: true }),
+        fc.integer({ min: 1, max: 300_000 }),
+        (limit, wanted) => {
+          const bucket = new TokenBucket(limit, clock);
+          now += bucket.waitMs(wanted);
+          expect(bucket.take(wanted)).toBeGreaterThan(0);
+        },
+      ),
+    );
+  });
+
+  it.each([0, -1, NaN])('refuses a limit of %d', (limit) => {
+    expect(() => new TokenBucket(limit, clock)).toThrow(RangeError);
+  });
+});
+
+describe('DrainRate', () => {
+  it('says nothing before the pipe was waited for', () => {
+    const rate = new DrainRate(clock);
+    rate.took(1000);
+    now += 10_000;
+    expect(rate.bytesPerSecond).toBeUndefined();
+    rate.wait();
+    now += 49;
+    expect(rate.bytesPerSecond).toBeUndefined();
+    now += 1;
+    expect(rate.bytesPerSecond).toBe(0);
+  });
+
+  it('measures while the pipe is waited for, and only then', () => {
+    const rate = new DrainRate(clock);
+    for (let i = 0; i < 5; i += 1) {
+      rate.wait();
+      now += 20;
+      rate.took(20_000);
+      rate.free();
+      rate.took(5_000_000);
+      now += 1500;
+    }
+    expect(rate.bytesPerSecond).toBe(1_000_000);
+    now += 600;
+    expect(rate.bytesPerSecond).toBeUndefined();
+    rate.wait();
+    now += 100;
+    expect(rate.bytesPerSecond).toBe(0);
+  });
+
+  it('forgets within a few seconds', () => {
+    const rate = new DrainRate(clock);
+    const run = (seconds: number, bytesPerSecond: number): void => {
+      for (let ms = 0; ms < seconds * 1000; ms += 10) {
+        rate.wait();
+        now += 10;
+        rate.took(bytesPerSecond / 100);
+        rate.free();
+      }
+    };
+    run(10, 1e9);
+    expect(rate.bytesPerSecond).toBeCloseTo(1e9, -3);
+    run(3, 1e6);
+    expect(rate.bytesPerSecond).toBeLessThan(2e8);
+    run(7, 1e6);
+    expect(rate.bytesPerSecond).toBeLessThan(3e6);
+  });
+});
+
+describe('Verdicts', () => {
+  const noise = randomBytes(256 * 1024);
+  const text = Buffer.alloc(256 * 1024, 'some text that says little ');
+
+  it('knows noise from text', () => {
+    const verdicts = new Verdicts();
+    expect(verdicts.judge(1, text)).toBe('try');
+    expect(verdicts.judge(1, noise)).toBe('no');
+    expect(verdicts.judge(2, text)).toBe('try');
+  });
+
+  it('compresses what is small right away', () => {
+    const small = new Verdicts().judge(1, text.subarray(0, 4096));
+    expect(small).toBeInstanceOf(Uint8Array);
+    expect(small.length).toBeLessThan(200);
+  });
+
+  it('looks at a stream of noise less and less often, but does look', () => {
+    const verdicts = new Verdicts();
+    // A look is noticed by its answer to a text.
+    let looks = 0;
+    for (let i = 0; i < 320; i += 1) verdicts.judge(1, noise);
+    let until = 0;
+    while (verdicts.judge(1, text) === 'no') until += 1;
+    expect(until).toBeLessThanOrEqual(32);
+    for (let i = 0; i < 10; i += 1) looks += verdicts.judge(1, text) === 'try' ? 1 : 0;
+    expect(looks).toBe(10);
+  });
+
+  it('learns from what became of a large one', () => {
+    const verdicts = new Verdicts();
+    const mixed = Buffer.concat([text.subarray(0, 4096), noise]).subarray(0, text.length);
+    expect(verdicts.judge(1, mixed)).toBe('try');
+    expect(verdicts.tell(1, mixed.length, mixed.length)).toBe(false);
+    expect(verdicts.judge(1, mixed)).toBe('no');
+    expect(verdicts.judge(1, mixed)).toBe('try');
+  });
+});
