@@ -334,7 +334,7 @@ describe('signs of life', () => {
     await vi.advanceTimersByTimeAsync(14_990);
     expect(end.outcome).toBeUndefined();
     await vi.advanceTimersByTimeAsync(20);
-    expect(end.outcome?.error).toMatchObject({ code: 'io' });
+    expect(end.outcome?.error).toMatchObject({ code: 'connection' });
     expect(end.outcome?.error?.message).toContain('nothing was heard from the other end for 15.0s');
     expect(vi.getTimerCount()).toBe(0);
   });
@@ -370,7 +370,7 @@ describe('the end', () => {
     peer.to.end(frame(1, 'last'));
     expect(await problemOf(end)).toBe('the connection was lost: the other end closed the stream');
     expect(end.texts).toEqual(['last']);
-    expect((await end.closed)?.code).toBe('io');
+    expect((await end.closed)?.code).toBe('connection');
   });
 
   it.each([
@@ -557,7 +557,7 @@ describe('a peer that breaks the rules', () => {
         for (const bytes of pieces) peer.to.write(bytes);
         peer.to.end();
         const error = await end.closed;
-        expect([undefined, 'protocol', 'io']).toContain(error?.code);
+        expect([undefined, 'protocol', 'connection']).toContain(error?.code);
       }),
       { numRuns: 200 },
     );

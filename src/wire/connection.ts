@@ -186,7 +186,7 @@ export class Connection {
 
   /** Ends it at once; what was queued is lost. */
   destroy(error?: LockstepError): void {
-    this.#finish(error ?? new LockstepError('io', 'the connection was cut off from this end'));
+    this.#finish(error ?? new LockstepError('connection', 'the connection was cut off from this end'));
   }
 
   // Receiving

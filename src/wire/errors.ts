@@ -1,4 +1,4 @@
-/** The errors of this room. All are `LockstepError`s: 'protocol' when the peer broke a rule, 'io' when it is gone. */
+/** The errors of this room. All are `LockstepError`s: 'protocol' when the peer broke a rule, 'connection' when it is gone. */
 import { LockstepError, type ErrorDetails } from '../base/errors.ts';
 
 const protocolHint =
@@ -14,7 +14,7 @@ export function protocolError(problem: string, details: ErrorDetails = {}): Lock
 
 /** The peer, or the way to it, is gone. */
 export function connectionLost(problem: string, cause?: unknown): LockstepError {
-  return new LockstepError('io', `the connection was lost: ${problem}`, {
+  return new LockstepError('connection', `the connection was lost: ${problem}`, {
     hint: 'Check that the other end can be reached, then run the command again.',
     cause,
   });

@@ -4,6 +4,14 @@ import path from 'node:path';
 
 export const cliPath = path.resolve(import.meta.dirname, '../../dist/lockstep.cjs');
 
+/**
+ * Where the second root is to be: here, or at the far end of a local shell or of a real ssh. The whole suite runs over each
+ * (vitest.remote.config.ts); what it says of two directories must hold whatever is between them.
+ */
+const via = process.env['LOCKSTEP_TEST_VIA'] ?? 'local';
+/** False where the second root has an agent of its own, in a process that a test cannot get at. */
+export const bothHere = via === 'local';
+
 export interface Ran {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -23,8 +31,22 @@ export interface RunOptions {
   onStart?: (child: ChildProcess) => void;
 }
 
+/** The command line with the remote root at the far end. */
+function overThere(args: readonly string[]): readonly string[] {
+  const [command = '', first = '', second = '', ...rest] = args;
+  if (bothHere || !['sync', 'push', 'pull'].includes(command) || first.startsWith('-') || second.startsWith('-')) return args;
+  const remote = command === 'pull' ? first : second;
+  // Only absolute paths mean the same there; everything else is a test of what local roots are.
+  if (!remote.startsWith('/') || args.includes('--help')) return args;
+  if (via === 'sh') return [...args, '--', 'sh'];
+  const there = `lockstep-test:${remote}`;
+  const roots = command === 'pull' ? [there, second] : [first, there];
+  return [command, ...roots, `--ssh-option=-F${process.env['LOCKSTEP_TEST_SSH_CONFIG'] ?? ''}`, ...rest];
+}
+
 /** Runs `lockstep ARGS…` to its end. */
-export async function lockstep(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+export async function lockstep(given: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const args = overThere(given);
   const [program, ...before] = [...(options.under ?? []), process.execPath];
   return new Promise((resolve, reject) => {
     const child = spawn(program, [...before, cliPath, ...args], {
