@@ -85,6 +85,7 @@ const schema = z.discriminatedUnion('type', [
     message: z.string(),
     hint: z.string().optional(),
     path: z.string().optional(),
+    command: z.string().optional(),
     exitCode: z.int(),
   }),
 ]);

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventsOf, lockstep, type Ran } from '../support/cli.ts';
+import { eventsOf, expectKilled, lockstep, type Ran } from '../support/cli.ts';
 import { injecting } from '../support/inject.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, write } from '../support/tree.ts';
@@ -164,7 +164,7 @@ describe('a root restored from an older copy', () => {
           run: `if (fs.realpathSync(path.dirname(args[1])).includes('/b/')) process.kill(process.pid, 'SIGKILL');`,
         }),
       });
-      expect(killed.signal).toBe('SIGKILL');
+      expectKilled(killed);
       const ran = await pair.sync();
       expect([ran.code, warnings(ran)]).toEqual([0, '']);
       pair.expectBoth({ f: 'x' });

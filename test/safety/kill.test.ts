@@ -2,6 +2,7 @@
  * G7, SCENARIOS 97: killed between any two file calls, the next run ends as if nothing had happened. The long form, at
  * random moments of a large run, is test/campaign/kill.campaign.ts.
  */
+import { expectKilled } from '../support/cli.ts';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { injecting, type Injection } from '../support/inject.ts';
 import { withPair } from '../support/pair.ts';
@@ -46,7 +47,7 @@ describe('97: killed', () => {
       withPair(async (pair) => {
         await upheave(pair, changes);
         const ran = await pair.run('sync', [], { env: injecting(pair.dir, { ...moment, run: kill }) });
-        expect(ran.signal, ran.stdout.slice(-500) + ran.stderr).toBe('SIGKILL');
+        expectKilled(ran);
         await expectRecovers(pair, expected);
       }),
     );

@@ -1,6 +1,7 @@
 /** Running the built command line. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
+import { expect } from 'vitest';
 
 export const cliPath = path.resolve(import.meta.dirname, '../../dist/lockstep.cjs');
 
@@ -34,7 +35,8 @@ export interface RunOptions {
 /** The command line with the remote root at the far end. */
 function overThere(args: readonly string[]): readonly string[] {
   const [command = '', first = '', second = '', ...rest] = args;
-  if (bothHere || !['sync', 'push', 'pull'].includes(command) || first.startsWith('-') || second.startsWith('-')) return args;
+  if (bothHere || !['sync', 'push', 'pull'].includes(command) || first.startsWith('-') || second.startsWith('-'))
+    return args;
   const remote = command === 'pull' ? first : second;
   // Only absolute paths mean the same there; everything else is a test of what local roots are.
   if (!remote.startsWith('/') || args.includes('--help')) return args;
@@ -61,6 +63,13 @@ export async function lockstep(given: readonly string[], options: RunOptions = {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
+}
+
+/** Something of a run was killed: the command itself, or the agent at the far end. */
+export function expectKilled(ran: Ran): void {
+  const lost = eventsOf(ran, 'error').some(({ code }) => code === 'connection');
+  if (!bothHere && lost) expect(ran.code).toBe(1);
+  else expect(ran.signal, ran.stdout.slice(-500) + ran.stderr).toBe('SIGKILL');
 }
 
 /** The events of a `--json` run. @throws when a line of stdout is not one */

@@ -37,7 +37,7 @@ export async function servePipe(input: Readable, output: Writable, restriction?:
         connection.destroy(error);
         return;
       }
-      const local = new LocalReplica();
+      const local = new LocalReplica({ piped: true });
       const replica = restriction === undefined ? local : new RestrictedReplica(local, restriction);
       void serve(replica, new PipeChannel(connection)).then(resolve);
     });

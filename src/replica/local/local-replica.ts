@@ -30,7 +30,7 @@ import { HistoryWriter } from './history/keep.ts';
 import { pruneHistory } from './history/prune.ts';
 import { keepIdentity, rootIdentity, type RootIdentity } from './identity.ts';
 import { flushFileSystem } from './flush.ts';
-import { freeLock, takeLock } from './lock.ts';
+import { freeLock, takeLockSoon } from './lock.ts';
 import { readNames } from './names.ts';
 import { OwnDirectory } from './own-directory.ts';
 import { foldsNames, freeBytesOf, granularityOf, sessionOf, storedGranularityOf } from './platform.ts';
@@ -52,12 +52,18 @@ interface Opened extends ApplyContext {
 }
 
 export class LocalReplica implements Replica {
+  readonly #piped: boolean;
   #opened: Opened | undefined;
   readonly #stagers = new Stagers();
   /** The batch that is being applied; the next one waits for it. */
   #applying: Promise<unknown> = Promise.resolve();
   /** Likewise the stream of content that is being sent. */
   #reading: Promise<unknown> = Promise.resolve();
+
+  /** @param piped this process is at the end of a pipe */
+  constructor({ piped = false }: { piped?: boolean } = {}) {
+    this.#piped = piped;
+  }
 
   async probe(root: string): Promise<RootProbe> {
     return Promise.resolve(probeRoot(root));
@@ -72,7 +78,7 @@ export class LocalReplica implements Replica {
       const recovered: string[] = [];
       if (writes) {
         const { root, runId, command, forceUnlock } = request;
-        takeLock(own, { root, runId, command, force: forceUnlock });
+        await takeLockSoon(own, { root, runId, command, force: forceUnlock, piped: this.#piped });
         recovered.push(...recoverStaging(own, runId));
       }
       const granularityNs = granularityOf(request.root);
@@ -80,7 +86,7 @@ export class LocalReplica implements Replica {
       const history = new HistoryWriter(own, request.runId);
       const identity = rootIdentity(own, request.root, request.marks, writes);
       this.#opened = { request, own, identity, madeFrom, handles, granularityNs, staging, history };
-      return await Promise.resolve({
+      return {
         identity: identity.id,
         capabilities: {
           foldsNames: foldsNames(request.root, topNames(request.root)),
@@ -91,7 +97,7 @@ export class LocalReplica implements Replica {
         created: madeFrom !== undefined,
         recovered,
         session: sessionOf(request.root),
-      });
+      };
     } catch (error) {
       if (this.#opened === undefined) handles.close();
       throw error;

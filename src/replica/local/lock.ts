@@ -20,7 +20,13 @@ interface LockOwner {
   run: string;
   command: string;
   since: string;
+  /** At the end of a pipe: it may be about to notice that nobody is at the other end any more. */
+  piped?: boolean;
 }
+
+/** How long an agent at the end of a pipe may take to put everything away when its controller has died. */
+const pipedPatienceMs = 4000;
+const askAgainMs = 50;
 
 export interface LockRequest {
   /** For messages: which root. */
@@ -28,6 +34,23 @@ export interface LockRequest {
   runId: string;
   command: string;
   force: boolean;
+  /** This process is at the end of a pipe. */
+  piped: boolean;
+}
+
+/** As `takeLock`; an agent whose controller has died gets the time that it needs to put everything away. */
+export async function takeLockSoon(own: OwnDirectory, request: LockRequest): Promise<void> {
+  const deadline = Date.now() + pipedPatienceMs;
+  for (;;) {
+    try {
+      takeLock(own, request);
+      return;
+    } catch (error) {
+      const isHeld = error instanceof GuardError && error.code === 'locked';
+      if (!isHeld || Date.now() > deadline || readOwner(`${own.path}/lock`)?.piped !== true) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, askAgainMs));
+  }
 }
 
 /**
@@ -58,6 +81,7 @@ function takeOrRefuse(own: OwnDirectory, request: LockRequest): void {
     run: request.runId,
     command: request.command,
     since: new Date().toISOString(),
+    ...(request.piped ? { piped: true } : {}),
   };
   if (tryCreate(path, mine)) return;
   const guard = `${path}.takeover`;

@@ -43,7 +43,7 @@ export class RestoreTarget {
     this.handles = new DirHandles(root);
     try {
       this.#own = new OwnDirectory(this.handles.rootPrefix, root);
-      takeLock(this.#own, { root, runId, command, force: forceUnlock });
+      takeLock(this.#own, { root, runId, command, force: forceUnlock, piped: false });
     } catch (error) {
       this.handles.close();
       throw error;
