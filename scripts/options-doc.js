@@ -13,7 +13,7 @@ import path from 'node:path';
 
 const root = path.dirname(import.meta.dirname);
 const target = path.join(root, 'docs/options.md');
-const commands = ['sync', 'push', 'pull', 'history', 'restore'];
+const commands = ['sync', 'push', 'pull', 'history', 'restore', 'serve'];
 
 const intro = `# Options
 

@@ -3,6 +3,7 @@ import { Command, CommanderError } from '@commander-js/extra-typings';
 import { exitCodes, LockstepError, UsageError } from '../base/errors.ts';
 import { historyCommand } from './commands/history.ts';
 import { restoreCommand } from './commands/restore.ts';
+import { serveCommand } from './commands/serve.ts';
 import { pullCommand, pushCommand, syncCommand, type Run } from './commands/sync.ts';
 import type { Replica } from '../replica/replica.ts';
 import { version } from '../base/version.ts';
@@ -55,6 +56,7 @@ export async function runProgram(argv: readonly string[], agents: readonly Repli
     pullCommand(run),
     historyCommand(),
     restoreCommand(),
+    serveCommand(),
   ];
   for (const command of commands) program.addCommand(inheritSettings(command, program));
   try {
