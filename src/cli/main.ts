@@ -15,9 +15,9 @@ function startAgents(args: readonly string[]): Replica[] {
   const [command] = args;
   if (command !== 'sync' && command !== 'push' && command !== 'pull') return [];
   if (args.length < 3 || args.includes('--help') || args.includes('-h')) return [];
-  // A guess will do: one that is missing is started later, and one too many is ended.
+  // Beside a far end the local root needs no thread (workspace/remote.ts). A guess will do: what is missing is started later.
   const isRemote = args.includes('--') || args.some((word) => /^[^-/][^/]*:/.test(word));
-  return isRemote ? [startAgentThread()] : [startAgentThread(), startAgentThread()];
+  return isRemote ? [] : [startAgentThread(), startAgentThread()];
 }
 
 async function main(): Promise<void> {

@@ -18,8 +18,10 @@ export const recordKinds = { whole: 0, delta: 1, failed: 2 } as const;
 /** Bits of a whole file's record. */
 export const sparseBit = 1;
 export const recordHeaderBytes = 16;
-/** Content is cut into chunks of this size, the last one apart. */
-export const contentChunkBytes = 1 << 18;
+/** Content is cut into chunks of this size, the last one apart: with its head (agent/protocol.ts) one frame of wire/. */
+export const contentChunkBytes = (1 << 17) - 16;
+/** How many bytes of a stream may be on their way, not taken yet: enough for a fast link with a long delay. */
+export const contentWindow = 8 << 20;
 /** The longest text of a failure. */
 export const maxFailureBytes = 4096;
 

@@ -119,16 +119,17 @@ export class Connection {
    * is closed or closing.
    *
    * @param type 0 to 12
+   * @param head a few bytes that come before the payload and belong to it: spares a copy of a large one
    * @throws RangeError for a type or length that the peer would refuse
    */
-  send(type: number, payload: Uint8Array): void {
+  send(type: number, payload: Uint8Array, head?: Uint8Array): void {
     if (!Number.isInteger(type) || type < 0 || type > maxUserType) throw new RangeError(`no type of message: ${type}`);
     if (payload.length > this.#options.maxMessageBytes) {
       throw new RangeError(`a message of ${formatBytes(payload.length)} is too long to be sent`);
     }
     if (this.#outcome !== undefined || this.#saidGoodbye) return;
     this.counters.messagesOut += 1;
-    this.#sender.enqueue(type, payload);
+    this.#sender.enqueue(type, payload, head);
   }
 
   /** Bytes queued and not yet taken by the pipe. */

@@ -15,6 +15,11 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  /** Puts another item in the place of the one pushed last. */
+  replaceLast(item: T): void {
+    if (this.size > 0) this.#items[this.#items.length - 1] = item;
+  }
+
   shift(): T | undefined {
     if (this.size === 0) return undefined;
     const item = this.#items[this.#head];

@@ -37,29 +37,39 @@ export interface Frame {
   payload: Uint8Array;
 }
 
+/** A frame to be sent. */
+export interface FrameToSend extends Frame {
+  /** Comes before the payload and is part of it: for few bytes that would cost a copy of many. Never compressed. */
+  head?: Uint8Array | undefined;
+}
+
 const compressedBit = 0x10;
 const moreBit = 0x20;
 const zstdBit = 0x40;
 const unusedBit = 0x80;
 
 /** @returns the frame's bytes, in pieces; a large payload is not copied */
-export function encodeFrame(frame: Frame): Uint8Array[] {
-  const { payload } = frame;
+export function encodeFrame(frame: FrameToSend): Uint8Array[] {
+  const { payload, head = nothing } = frame;
   const bits =
     frame.type |
     (frame.packing === 'none' ? 0 : compressedBit) |
     (frame.packing === 'zstd' ? zstdBit : 0) |
     (frame.more ? moreBit : 0);
   const whole = payload.length <= copiedPayload;
-  const rim = Buffer.allocUnsafe(frameOverhead + (whole ? payload.length : 0));
+  const rim = Buffer.allocUnsafe(frameOverhead + head.length + (whole ? payload.length : 0));
   const tail = rim.length - tailBytes;
-  rim.writeUInt32LE(payload.length, 0);
+  const start = headBytes + head.length;
+  rim.writeUInt32LE(head.length + payload.length, 0);
   rim.writeUInt8(bits, 4);
-  rim.writeUInt32LE(checksum(bits, payload), tail);
-  if (!whole) return [rim.subarray(0, headBytes), payload, rim.subarray(tail)];
-  rim.set(payload, headBytes);
+  rim.set(head, headBytes);
+  rim.writeUInt32LE(crc32(payload, checksum(bits, head)), tail);
+  if (!whole) return [rim.subarray(0, start), payload, rim.subarray(tail)];
+  rim.set(payload, start);
   return [rim];
 }
+
+const nothing = new Uint8Array(0);
 
 function checksum(bits: number, payload: Uint8Array): number {
   return crc32(payload, crc32(Uint8Array.of(bits)));
@@ -77,6 +87,8 @@ interface Head {
  */
 export class FrameDecoder {
   readonly #chunks = new Fifo<Buffer>();
+  /** The chunk that was pushed last. */
+  #last: Buffer | undefined;
   /** How much of the first chunk was taken. */
   #at = 0;
   #head: Head | undefined;
@@ -86,7 +98,15 @@ export class FrameDecoder {
 
   /** The bytes must not change afterwards. */
   feed(chunk: Uint8Array): void {
-    if (chunk.length > 0) this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    if (chunk.length === 0) return;
+    const last = this.#chunks.size > 0 ? this.#last : undefined;
+    // Read into one buffer, one behind the other (slab-input.ts): then they are one chunk.
+    const goesOn = last?.buffer === chunk.buffer && last.byteOffset + last.length === chunk.byteOffset;
+    const start = goesOn ? last.byteOffset : chunk.byteOffset;
+    const joined = Buffer.from(chunk.buffer, start, chunk.byteOffset + chunk.length - start);
+    if (goesOn) this.#chunks.replaceLast(joined);
+    else this.#chunks.push(joined);
+    this.#last = joined;
   }
 
   /** True between two frames, with nothing fed that was not taken. */
@@ -131,6 +151,8 @@ export class FrameDecoder {
         this.#advance(chunk, size);
         return chunk.subarray(at, at + size);
       }
+      // What comes next may be right behind it.
+      if (this.#gathered === undefined && this.#chunks.size === 1) return undefined;
       this.#gathered ??= Buffer.allocUnsafeSlow(size);
       const copied = chunk.copy(this.#gathered, this.#filled, at);
       this.#filled += copied;

@@ -9,7 +9,7 @@
 import type { Writable } from 'node:stream';
 import { DrainRate } from './drain-rate.ts';
 import { Fifo } from './fifo.ts';
-import { encodeFrame, frameOverhead, type Packing } from './frames.ts';
+import { encodeFrame, frameOverhead, maxPayload, type Packing } from './frames.ts';
 import { piecesOf } from './messages.ts';
 import { pack } from './packing.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -34,7 +34,7 @@ export interface SenderEvents {
 const leastCompressed = 512;
 
 /** Pipes that take more than this are not helped by compression at level 1. */
-const fastPipe = 25_000_000;
+const fastPipe = 12_000_000;
 
 /** So many bytes given to the pipe and not taken yet: enough to keep it busy. */
 const pipeFull = 128 * 1024;
@@ -45,6 +45,8 @@ const mostReady = 4;
 interface Piece {
   type: number;
   more: boolean;
+  /** The beginning of the payload, where it is in a place of its own (frames.ts). */
+  head?: Uint8Array;
   raw: Uint8Array;
 }
 
@@ -104,8 +106,18 @@ export class Sender {
     return new Promise((resolve) => this.#waiters.push({ below, resolve }));
   }
 
-  enqueue(type: number, payload: Uint8Array): void {
+  /** @param head comes before the payload; worth it when the two fit into one frame */
+  enqueue(type: number, payload: Uint8Array, head?: Uint8Array): void {
     if (this.#stopped) return;
+    if (head !== undefined) {
+      if (head.length + payload.length > maxPayload) this.enqueue(type, Buffer.concat([head, payload]));
+      else {
+        this.#queue.push({ type, more: false, head, raw: payload });
+        this.#queuedBytes += head.length + payload.length + frameOverhead;
+        this.#schedule();
+      }
+      return;
+    }
     for (const { piece, more } of piecesOf(payload)) {
       this.#queue.push({ type, more, raw: piece });
       this.#queuedBytes += piece.length + frameOverhead;
@@ -155,10 +167,13 @@ export class Sender {
       const mostNow = compress ? mostReady : this.#isBlocked ? 0 : 1;
       if (this.#ready.size >= mostNow) return;
       this.#queue.shift();
-      const frame: ReadyFrame = { bytes: undefined, cost: piece.raw.length + frameOverhead };
+      const frame: ReadyFrame = {
+        bytes: undefined,
+        cost: (piece.head?.length ?? 0) + piece.raw.length + frameOverhead,
+      };
       this.#ready.push(frame);
       if (compress && piece.raw.length >= leastCompressed) this.#compressPiece(piece, frame);
-      else frame.bytes = framed(piece, 'none', piece.raw);
+      else frame.bytes = framed(piece, 'none', piece.raw, piece.head);
     }
   }
 
@@ -169,17 +184,18 @@ export class Sender {
   }
 
   #compressPiece(piece: Piece, frame: ReadyFrame): void {
-    const { type, raw } = piece;
+    const { type } = piece;
+    const raw = piece.head === undefined ? piece.raw : Buffer.concat([piece.head, piece.raw]);
     const verdict = this.#verdicts.judge(type, raw);
     if (verdict === 'no') {
-      frame.bytes = framed(piece, 'none', raw);
+      frame.bytes = framed(piece, 'none', piece.raw, piece.head);
     } else if (verdict !== 'try') {
       frame.bytes = framed(piece, 'deflate', verdict);
     } else {
       const packing = this.#packing;
       pack(packing, raw, (packed) => {
         const good = packed !== undefined && this.#verdicts.tell(type, raw.length, packed.length);
-        frame.bytes = good ? framed(piece, packing, packed) : framed(piece, 'none', raw);
+        frame.bytes = good ? framed(piece, packing, packed) : framed(piece, 'none', piece.raw, piece.head);
         this.#schedule();
       });
     }
@@ -240,6 +256,6 @@ export class Sender {
   }
 }
 
-function framed({ type, more }: Piece, packing: Packing, payload: Uint8Array): Uint8Array[] {
-  return encodeFrame({ type, more, packing, payload });
+function framed({ type, more }: Piece, packing: Packing, payload: Uint8Array, head?: Uint8Array): Uint8Array[] {
+  return encodeFrame({ type, more, packing, payload, head });
 }

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { LockstepError } from '../base/errors.ts';
 import { greetRemote, type RemoteOptions } from '../replica/agent/remote.ts';
-import { startAgentThread } from '../replica/agent/thread.ts';
+import { LocalReplica } from '../replica/local/local-replica.ts';
 import { agentFile } from '../replica/worker-file.ts';
 import type { Replica } from '../replica/replica.ts';
 import { openFarSide, type AgentConnection, type ServedConnection } from '../transport/bootstrap.ts';
@@ -27,14 +27,14 @@ export interface OpenRoot {
 
 let program: Program | undefined;
 
-/** @param local what serves a local root, if it was started beforehand */
+/** Opens one of two roots of which at least one is far away. */
 export async function openRoot(
   endpoint: Endpoint,
   settings: RemoteSettings,
   control: { signal: AbortSignal; onStderr?: (line: string) => void },
-  local: () => Replica = startAgentThread,
 ): Promise<OpenRoot> {
-  if (endpoint.kind === 'local') return { replica: local(), name: path.resolve(endpoint.path) };
+  // In this very thread: what it reads goes straight into the pipe, and what comes out of the pipe straight to disk.
+  if (endpoint.kind === 'local') return { replica: new LocalReplica(), name: path.resolve(endpoint.path) };
   const far = await openFarSide(endpoint, { ...settings.transport, ...control });
   if (far.kind === 'served') return connected(endpoint, far, formatRemotePath(endpoint.path), settings);
   program ??= packProgram(fs.readFileSync(agentFile));

@@ -1,4 +1,5 @@
 /** Syncing two roots once: what the command line does, and what a library user calls. */
+import path from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { runCycle } from '../link/cycle.ts';
 import type { LinkEvent, Summary } from '../link/events.ts';
@@ -6,7 +7,7 @@ import { startAgentThread } from '../replica/agent/thread.ts';
 import type { Replica } from '../replica/replica.ts';
 import { parseCommandEndpoint, parseEndpoint, type Endpoint } from '../transport/endpoint.ts';
 import { linkOptions, remoteOptions, type Direction, type SyncOptions } from './options.ts';
-import { openRoot, type OpenRoot } from './remote.ts';
+import type { OpenRoot } from './remote.ts';
 
 export interface SyncRequest extends SyncOptions {
   /** Stops the run: staging is cleaned up, what is done stays done, and `InterruptedError` is thrown. */
@@ -66,9 +67,15 @@ async function run(direction: Direction, local: string, remote: string, request:
     const failed = new AbortController();
     const connecting = AbortSignal.any([signal, failed.signal]);
     const control = { signal: connecting, ...(onStderr === undefined ? {} : { onStderr }) };
-    const open = async (endpoint: Endpoint): Promise<OpenRoot> =>
-      openRoot(endpoint, settings, control, () => spare.shift() ?? startAgentThread());
-    opening = [open(endpoints.a), open(endpoints.b)];
+    if (endpoints.a.kind === 'local' && endpoints.b.kind === 'local') {
+      for (const { path: root } of [endpoints.a, endpoints.b]) {
+        const replica = spare.shift() ?? startAgentThread();
+        opening.push(Promise.resolve({ replica, name: path.resolve(root) }));
+      }
+    } else {
+      const { openRoot } = await import('./remote.ts');
+      opening = [openRoot(endpoints.a, settings, control), openRoot(endpoints.b, settings, control)];
+    }
     // When one cannot be reached, nobody waits for the other.
     const both = Promise.all(opening);
     both.catch(() => failed.abort());

@@ -42,9 +42,6 @@ export const methods = [
 ] as const;
 export type Method = (typeof methods)[number];
 
-/** How many bytes of a stream may be on their way: enough for a fast link with a long delay. */
-export const streamWindow = 8 << 20;
-
 /** An error on its way through a channel. */
 export interface WireError {
   name: string;

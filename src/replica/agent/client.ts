@@ -3,7 +3,7 @@ import { AsyncQueue } from '../../base/async-queue.ts';
 import { InterruptedError, LockstepError, unreachable } from '../../base/errors.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
 import { CreditMeter, Credits } from '../../wire/credit.ts';
-import type { ReadRequest } from '../content-stream.ts';
+import { contentWindow, type ReadRequest } from '../content-stream.ts';
 import { treeOfChunks } from '../../tree/packer.ts';
 import type {
   ApplyBatch,
@@ -21,7 +21,7 @@ import type {
   SignatureRequest,
   StepResult,
 } from '../replica.ts';
-import { streamWindow, type Channel, type Message, type Method } from './channel.ts';
+import type { Channel, Message, Method } from './channel.ts';
 import { fromWire, toWire } from './errors.ts';
 import type { PackedScanResult } from './serve.ts';
 
@@ -93,7 +93,7 @@ export class AgentClient implements Replica {
 
   async *read(requests: readonly ReadRequest[], control: Control): AsyncGenerator<Uint8Array, void, undefined> {
     const incoming = new AsyncQueue<Uint8Array>();
-    const meter = new CreditMeter(streamWindow);
+    const meter = new CreditMeter(contentWindow);
     const abort = new AbortController();
     const signal = AbortSignal.any([control.signal, abort.signal]);
     let id = 0;
@@ -171,7 +171,7 @@ export class AgentClient implements Replica {
     extras.onId?.(id);
     const cancel = (): void => this.#channel.send({ type: 'cancel', id });
     control?.signal.addEventListener('abort', cancel, { once: true });
-    const credits = new Credits(streamWindow);
+    const credits = new Credits(contentWindow);
     try {
       const answered = new Promise<T>((resolve, reject) => {
         this.#waiting.set(id, {

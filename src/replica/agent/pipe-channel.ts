@@ -2,7 +2,7 @@
 import { LockstepError } from '../../base/errors.ts';
 import type { Connection } from '../../wire/connection.ts';
 import type { Channel, Message } from './channel.ts';
-import { MessageCodec } from './protocol.ts';
+import { MessageCodec, partHead, partType } from './protocol.ts';
 
 export class PipeChannel implements Channel {
   readonly #connection: Connection;
@@ -13,6 +13,10 @@ export class PipeChannel implements Channel {
   }
 
   send(message: Message): void {
+    if (message.type === 'part') {
+      this.#connection.send(partType, message.bytes, partHead(message.id));
+      return;
+    }
     const { type, payload } = this.#codec.encode(message);
     this.#connection.send(type, payload);
   }

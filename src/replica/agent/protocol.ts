@@ -40,6 +40,16 @@ export const maxMessageBytes = 1 << 28;
 
 const types = ['call', 'cancel', 'progress', 'result', 'error', 'part', 'end', 'credit'] as const;
 
+/** Parts are most of what is sent: they go by themselves, so that their bytes need not be copied. */
+export const partType = types.indexOf('part');
+
+/** What comes before a part's bytes. */
+export function partHead(id: number): Uint8Array {
+  const out = new Writer();
+  count.write(out, id);
+  return out.finish();
+}
+
 const nothing: Codec<undefined> = { write: () => undefined, read: () => undefined };
 const signature = bytes(1 << 26);
 const expected = struct({ path, expect: entry });

@@ -3,8 +3,9 @@ import { AsyncQueue } from '../../base/async-queue.ts';
 import { InterruptedError, LockstepError } from '../../base/errors.ts';
 import { encodeTree } from '../../tree/codec.ts';
 import { CreditMeter, Credits } from '../../wire/credit.ts';
+import { contentWindow } from '../content-stream.ts';
 import type { Control, Progress, Replica, ScanResult } from '../replica.ts';
-import { streamWindow, type Channel, type Message } from './channel.ts';
+import type { Channel, Message } from './channel.ts';
 import { fromWire, toWire } from './errors.ts';
 
 /** A scan's result on its way: the tree came in parts, pieces of one string of bytes that is cut into chunks so long. */
@@ -70,9 +71,9 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
     const abort = new AbortController();
     const own: Running = {
       abort,
-      credits: new Credits(streamWindow),
+      credits: new Credits(contentWindow),
       incoming: new AsyncQueue(),
-      meter: new CreditMeter(streamWindow),
+      meter: new CreditMeter(contentWindow),
     };
     running.set(id, own);
     const onProgress = (progress: Progress): void => channel.send({ type: 'progress', id, progress });
@@ -112,7 +113,7 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
         for await (const chunk of replica.read(argument, control)) {
           if (chunk.length > 0) await own.credits.take(chunk.length);
           if (control.signal.aborted) throw new InterruptedError();
-          if (chunk.length > 0) channel.send({ type: 'part', id, bytes: chunk }, ownBuffer(chunk));
+          if (chunk.length > 0) channel.send({ type: 'part', id, bytes: chunk });
         }
         return undefined;
       case 'apply':

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { GuardError, InterruptedError, LockstepError, reasonOf } from '../../base/errors.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
-import { isValidName, ownDirectory, type RelPath } from '../../tree/path.ts';
+import { isValidName, ownDirectory } from '../../tree/path.ts';
 import type {
   ApplyBatch,
   Control,
@@ -25,7 +25,7 @@ import { applyStreamed } from './apply-streamed.ts';
 import { cleanOutRoot } from './clean-out.ts';
 import { HostContent, NoContent } from './content.ts';
 import { digestAll } from './digest.ts';
-import { DirHandles, maxPathLength } from './dir-handles.ts';
+import { DirHandles } from './dir-handles.ts';
 import { HistoryWriter } from './history/keep.ts';
 import { pruneHistory } from './history/prune.ts';
 import { keepIdentity, rootIdentity, type RootIdentity } from './identity.ts';
@@ -35,7 +35,7 @@ import { readNames } from './names.ts';
 import { OwnDirectory } from './own-directory.ts';
 import { foldsNames, freeBytesOf, granularityOf, sessionOf, storedGranularityOf } from './platform.ts';
 import { scanRoot } from './scan.ts';
-import { sendContent, type Place } from './send-content.ts';
+import { ChunkRing, sendContent } from './send-content.ts';
 import { signAll } from './sign.ts';
 import { probeRoot } from './probe.ts';
 import { drive } from './slices.ts';
@@ -59,6 +59,8 @@ export class LocalReplica implements Replica {
   #applying: Promise<unknown> = Promise.resolve();
   /** Likewise the stream of content that is being sent. */
   #reading: Promise<unknown> = Promise.resolve();
+  /** For the next stream. */
+  #ring: ChunkRing | undefined;
 
   /** @param piped this process is at the end of a pipe */
   constructor({ piped = false }: { piped?: boolean } = {}) {
@@ -126,12 +128,15 @@ export class LocalReplica implements Replica {
     });
     try {
       await before;
-      const root = fs.realpathSync(opened.request.root);
-      for (const chunk of sendContent(requests, (path) => placeOf(root, path, opened.handles))) {
+      const ring = this.#ring ?? new ChunkRing();
+      this.#ring = undefined;
+      const { handles } = opened;
+      for (const chunk of sendContent(requests, (path) => handles.locate(path), ring)) {
         if (control.signal.aborted) throw new InterruptedError();
         yield chunk;
         await nextTurn();
       }
+      this.#ring = ring;
     } finally {
       done();
     }
@@ -211,14 +216,6 @@ export class LocalReplica implements Replica {
     if (opened.request.access !== 'write') throw new LockstepError('protocol', 'the root was opened for reading only');
     return opened;
   }
-}
-
-/** By plain path, which is much cheaper than through handles, as long as the kernel takes it. */
-function placeOf(root: string, path: RelPath, handles: DirHandles): Place {
-  const plain = `${root}/${path}`;
-  return process.platform === 'linux' && plain.length < maxPathLength
-    ? { path: plain, byHandle: false }
-    : { path: handles.locate(path), byHandle: true };
 }
 
 async function nextTurn(): Promise<void> {

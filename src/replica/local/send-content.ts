@@ -1,8 +1,8 @@
 /**
  * Reading files for another replica (content-stream.ts): many small ones share a chunk, large ones take many.
  *
- * Invariant: a record that ends in 1 holds, byte for byte, what the file held at one moment. It is opened without following
- * a symlink, seen to be where its path says, and checked on the descriptor before and after, as in copy.ts.
+ * Invariant: a record that ends in 1 holds, byte for byte, what the file held at one moment. It is opened through handles of
+ * its directories, without following a symlink, and checked on the descriptor before and after.
  */
 import type { Hash } from 'node:crypto';
 import fs, { type BigIntStats } from 'node:fs';
@@ -15,6 +15,7 @@ import type { Entry } from '../../tree/entry.ts';
 import { isSafePath, type RelPath } from '../../tree/path.ts';
 import {
   contentChunkBytes,
+  contentWindow,
   maxFailureBytes,
   putRecordHeader,
   recordHeaderBytes,
@@ -24,23 +25,18 @@ import {
   type ReadRequest,
   type SendFailure,
 } from '../content-stream.ts';
-import { changedBetween, isAt, openRegular, SourceChangedError } from './copy.ts';
+import { changedBetween, openRegular, SourceChangedError } from './copy.ts';
 import { entryOf, matches, noGrain } from './stat.ts';
 
 const readBytes = 1 << 18;
 
-/** Where a file is, for the file system. */
-export interface Place {
-  path: string;
-  /** It goes through an open directory: there is no symlink on the way. */
-  byHandle: boolean;
-}
-
+/** @param locate the path of a file for the file system, without a symlink on the way */
 export function* sendContent(
   requests: readonly ReadRequest[],
-  locate: (path: RelPath) => Place,
-): Generator<Uint8Array<ArrayBuffer>> {
-  const out = new ChunkBuffer();
+  locate: (path: RelPath) => string,
+  ring: ChunkRing,
+): Generator<Uint8Array> {
+  const out = new ChunkBuffer(ring);
   for (const [index, request] of requests.entries()) {
     yield* sendOne(out, index, request, locate);
     yield* out.full();
@@ -52,16 +48,14 @@ function* sendOne(
   out: ChunkBuffer,
   index: number,
   request: ReadRequest,
-  locate: (path: RelPath) => Place,
-): Generator<Uint8Array<ArrayBuffer>> {
+  locate: (path: RelPath) => string,
+): Generator<Uint8Array> {
   let file: number | undefined;
   try {
     if (!isSafePath(request.path)) throw new LockstepError('protocol', 'not a path that may be read');
-    const { path, byHandle } = locate(request.path);
-    file = openRegular(path);
+    file = openRegular(locate(request.path));
     const before = fs.fstatSync(file, { bigint: true });
     if (!before.isFile() || !matches(entryOf(before, noGrain), request.expect)) throw new SourceChangedError();
-    if (!byHandle && !isAt(file, path)) throw new SourceChangedError();
     const { signature, expect } = request;
     const source = { file, before, expect };
     if (signature === undefined) yield* sendWhole(out, index, source);
@@ -81,7 +75,7 @@ interface Source {
   expect: Entry;
 }
 
-function* sendWhole(out: ChunkBuffer, index: number, source: Source): Generator<Uint8Array<ArrayBuffer>> {
+function* sendWhole(out: ChunkBuffer, index: number, source: Source): Generator<Uint8Array> {
   const { file, before } = source;
   const size = Number(before.size);
   const bits = before.blocks * 512n < before.size && size > 65536 ? sparseBit : 0;
@@ -100,12 +94,7 @@ function* sendWhole(out: ChunkBuffer, index: number, source: Source): Generator<
   out.byte(intact && isUnchanged(source) ? 1 : 0);
 }
 
-function* sendDelta(
-  out: ChunkBuffer,
-  index: number,
-  source: Source,
-  signature: Uint8Array,
-): Generator<Uint8Array<ArrayBuffer>> {
+function* sendDelta(out: ChunkBuffer, index: number, source: Source, signature: Uint8Array): Generator<Uint8Array> {
   const { file, before } = source;
   const search = new DeltaSearch(decodeSignature(signature));
   const encoder = new InstructionEncoder();
@@ -140,7 +129,7 @@ function* putInstructions(
   out: ChunkBuffer,
   encoder: InstructionEncoder,
   instructions: readonly Instruction[],
-): Generator<Uint8Array<ArrayBuffer>> {
+): Generator<Uint8Array> {
   for (const instruction of instructions) {
     for (const bytes of encoder.encode(instruction)) {
       out.number(bytes.length);
@@ -174,19 +163,49 @@ function sendFailure(out: ChunkBuffer, index: number, error: unknown): void {
   out.put(why);
 }
 
-/** Bytes gathered into chunks that can be given away. */
+/**
+ * Memory for chunks, used over and over: making a buffer for each would keep the garbage collector busy for a fifth of the time.
+ *
+ * Invariant: a chunk is not written to again before its receiver has taken it. At most two streams are under way at a time
+ * (the tail of one, the next), each with at most a window of bytes that were not taken; the ring holds more than both. A
+ * stream that is given up may leave chunks behind that are still to be sent: its ring is not used again.
+ */
+export class ChunkRing {
+  readonly #slots: number;
+  readonly #memory: Uint8Array;
+  #next = 0;
+
+  constructor() {
+    this.#slots = Math.ceil((2 * contentWindow) / contentChunkBytes) + 8;
+    this.#memory = new Uint8Array(this.#slots * contentChunkBytes);
+  }
+
+  next(): Uint8Array {
+    const start = this.#next * contentChunkBytes;
+    this.#next = (this.#next + 1) % this.#slots;
+    return this.#memory.subarray(start, start + contentChunkBytes);
+  }
+}
+
+/** Bytes gathered into chunks. */
 class ChunkBuffer {
-  readonly #full: Uint8Array<ArrayBuffer>[] = [];
-  #chunk = new Uint8Array(contentChunkBytes);
+  readonly #ring: ChunkRing;
+  readonly #full: Uint8Array[] = [];
+  #chunk: Uint8Array;
   #at = 0;
 
+  constructor(ring: ChunkRing) {
+    this.#ring = ring;
+    this.#chunk = ring.next();
+  }
+
   /** The chunks that are full. */
-  *full(): Generator<Uint8Array<ArrayBuffer>> {
+  *full(): Generator<Uint8Array> {
     for (let chunk = this.#full.shift(); chunk !== undefined; chunk = this.#full.shift()) yield chunk;
   }
 
   /** What is left. */
-  *rest(): Generator<Uint8Array<ArrayBuffer>> {
+  *rest(): Generator<Uint8Array> {
     yield* this.full();
     if (this.#at > 0) yield this.#chunk.slice(0, this.#at);
     this.#at = 0;
@@ -201,7 +220,7 @@ class ChunkBuffer {
     this.#at += count;
     if (this.#at < this.#chunk.length) return;
     this.#full.push(this.#chunk);
-    this.#chunk = new Uint8Array(contentChunkBytes);
+    this.#chunk = this.#ring.next();
     this.#at = 0;
   }
 
