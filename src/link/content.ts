@@ -3,6 +3,7 @@ import type { ReadRequest } from '../replica/content-stream.ts';
 import type { ApplyBatch, ApplyStep, Control, Replica, StepResult } from '../replica/replica.ts';
 import { wantedContent, type WantedContent } from '../replica/wanted-content.ts';
 import { minDeltaSize } from '../delta/sizes.ts';
+import { resumableSize } from '../replica/content-stream.ts';
 
 export interface ContentRoute {
   to: Replica;
@@ -65,9 +66,10 @@ async function withSignatures(
   control: Control,
 ): Promise<readonly ReadRequest[]> {
   const requests = wanted.map(whole);
-  const large = wanted.flatMap(({ to: path, source, base }, index) =>
-    base !== undefined && Math.min(source.size, base.size) >= minDeltaSize ? [{ index, path, expect: base }] : [],
-  );
+  const large = wanted.flatMap(({ to: path, source, base }, index) => {
+    const hasBase = Math.min(source.size, base?.size ?? 0) >= minDeltaSize;
+    return hasBase || source.size >= resumableSize ? [{ index, path, expect: base }] : [];
+  });
   if (large.length === 0) return requests;
   const signatures = await to.signatures(
     large.map(({ path, expect }) => ({ path, expect })),

@@ -22,6 +22,8 @@ export const recordHeaderBytes = 16;
 export const contentChunkBytes = (1 << 17) - 16;
 /** How many bytes of a stream may be on their way, not taken yet: enough for a fast link with a long delay. */
 export const contentWindow = 8 << 20;
+/** Files from this size on are not begun anew when their transfer broke off. */
+export const resumableSize = 8 << 20;
 /** The longest text of a failure. */
 export const maxFailureBytes = 4096;
 

@@ -121,8 +121,8 @@ export interface ScanResult {
 /** A file of which the other side has another version. */
 export interface SignatureRequest {
   path: RelPath;
-  /** The file as it was scanned. */
-  expect: Entry;
+  /** The file as it was scanned; undefined when there is none, but an interrupted run may have left something of it. */
+  expect: Entry | undefined;
 }
 
 export interface DigestRequest {

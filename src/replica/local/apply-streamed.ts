@@ -1,12 +1,11 @@
 /** Applying a batch whose content comes as a stream: one thread, everything in the stream's order. */
 import { InterruptedError } from '../../base/errors.ts';
-import type { Entry } from '../../tree/entry.ts';
 import type { RelPath } from '../../tree/path.ts';
 import type { ApplyBatch, Control, StepResult } from '../replica.ts';
-import { wantedContent } from '../wanted-content.ts';
 import { applyBatch, type ApplyContext } from './apply.ts';
+import { Bases } from './bases.ts';
 import { ContentFeed } from './content-feed.ts';
-import { openExpected } from './open-expected.ts';
+import type { Partials } from './partials.ts';
 import { drive, type Work } from './slices.ts';
 import { stageUnit, type StagedUnit, type StagingTask } from './stage-unit.ts';
 import { StreamContent } from './stream-content.ts';
@@ -17,7 +16,7 @@ const chunksAhead = 4;
 export async function applyStreamed(
   context: ApplyContext,
   batch: ApplyBatch,
-  { tasks, content }: { tasks: StagingTask[]; content: AsyncIterable<Uint8Array> },
+  { tasks, content, partials }: { tasks: StagingTask[]; content: AsyncIterable<Uint8Array>; partials: Partials },
   control: Control,
 ): Promise<StepResult[]> {
   let stopped = false;
@@ -47,12 +46,7 @@ export async function applyStreamed(
       feed.end(error instanceof Error ? error : new InterruptedError());
     }
   })();
-  const bases = new Map<RelPath, Entry>();
-  for (const { to, base } of wantedContent(batch.steps)) if (base !== undefined) bases.set(to, base);
-  const stream = new StreamContent(feed, batch.steps, (path) => {
-    const base = bases.get(path);
-    return base === undefined ? undefined : openExpected(context.handles, path, base);
-  });
+  const stream = new StreamContent(feed, batch.steps, new Bases(context.handles, partials, batch.steps));
   try {
     return await drive(stageAndApply(context, batch, tasks, stream), control);
   } finally {

@@ -33,6 +33,7 @@ import { flushFileSystem } from './flush.ts';
 import { freeLock, takeLockSoon } from './lock.ts';
 import { readNames } from './names.ts';
 import { OwnDirectory } from './own-directory.ts';
+import { Partials } from './partials.ts';
 import { foldsNames, freeBytesOf, granularityOf, sessionOf, storedGranularityOf } from './platform.ts';
 import { scanRoot } from './scan.ts';
 import { ChunkRing, sendContent } from './send-content.ts';
@@ -46,6 +47,7 @@ import { recoverStaging, Staging } from './staging.ts';
 interface Opened extends ApplyContext {
   request: OpenRequest;
   own: OwnDirectory;
+  partials: Partials;
   identity: RootIdentity;
   /** The topmost directory that was made for a missing root, until there is something to keep it for. */
   madeFrom: string | undefined;
@@ -87,7 +89,9 @@ export class LocalReplica implements Replica {
       const staging = new Staging(own, request.runId);
       const history = new HistoryWriter(own, request.runId);
       const identity = rootIdentity(own, request.root, request.marks, writes);
-      this.#opened = { request, own, identity, madeFrom, handles, granularityNs, staging, history };
+      const partials = new Partials(own, request.runId);
+      if (writes) partials.prune();
+      this.#opened = { request, own, identity, madeFrom, handles, granularityNs, staging, history, partials };
       return {
         identity: identity.id,
         capabilities: {
@@ -116,7 +120,8 @@ export class LocalReplica implements Replica {
   }
 
   async signatures(requests: readonly SignatureRequest[], control: Control): Promise<(Uint8Array | undefined)[]> {
-    return drive(signAll(this.#root().handles, requests), control);
+    const { handles, partials } = this.#root();
+    return drive(signAll(handles, partials, requests), control);
   }
 
   async *read(requests: readonly ReadRequest[], control: Control): AsyncGenerator<Uint8Array, void, undefined> {
@@ -155,7 +160,7 @@ export class LocalReplica implements Replica {
         return drive(applyBatch(opened, batch, new HostContent(hostPath), staged), control);
       }
       if (content === undefined) return drive(applyBatch(opened, batch, new NoContent(), new Map()), control);
-      return applyStreamed(opened, batch, { tasks, content }, control);
+      return applyStreamed(opened, batch, { tasks, content, partials: opened.partials }, control);
     };
     const result = before.then(own, own);
     this.#applying = result.catch(() => undefined);

@@ -8,6 +8,7 @@
  *     .lockstep/links/<link>          token of the last run of a link (two-way)
  *     .lockstep/staging/<run>/        content on its way in; gone after the run
  *     .lockstep/staging/<run>/parked/ files half-way through a rename: the user's only copy
+ *     .lockstep/partial/<path>.<run>  what came of a large file before its transfer broke off (partials.ts)
  *     .lockstep/history/<run>/        versions that would exist nowhere else (history.ts)
  */
 import fs from 'node:fs';
@@ -106,7 +107,7 @@ export class OwnDirectory {
   /** Removes `.lockstep` itself if nothing but its `.gitignore` is left in it. */
   removeIfBare(): void {
     if (!this.#exists) return;
-    for (const name of ['staging', 'links', 'history']) this.#removeEmpty(name);
+    for (const name of ['staging', 'partial', 'links', 'history']) this.#removeEmpty(name);
     if (this.list().some((name) => name !== '.gitignore')) return;
     this.#keepingRootTime(() => {
       fs.rmSync(`${this.path}/.gitignore`, { force: true });

@@ -11,6 +11,7 @@ import {
   recordHeader,
   recordHeaderBytes,
   recordKinds,
+  resumableSize,
   sendFailures,
   sparseBit,
   type RecordHeader,
@@ -18,14 +19,12 @@ import {
 import type { ApplyStep } from '../replica.ts';
 import { wantedContent } from '../wanted-content.ts';
 import { wantsDigest, type Content, type FetchTask } from './content.ts';
+import type { Bases } from './bases.ts';
 import type { ContentFeed } from './content-feed.ts';
 import { createNew, finishFile, SourceChangedError, writeFully, writeWithHoles, type Copied } from './copy.ts';
 import { DeltaMismatchError, StepError } from './failure.ts';
 import { toFs } from './fs-path.ts';
 import type { Work } from './slices.ts';
-
-/** Opens what a delta is made against, for reading; undefined when it is not there any more. */
-export type OpenBase = (path: RelPath) => number | undefined;
 
 /** Whether it is intact, and its SHA-256. */
 const deltaEndBytes = 33;
@@ -34,7 +33,7 @@ const copyBuffer = Buffer.allocUnsafeSlow(1 << 18);
 
 export class StreamContent implements Content {
   readonly #feed: ContentFeed;
-  readonly #openBase: OpenBase;
+  readonly #bases: Bases;
   /** Place of each wanted file in the stream. */
   readonly #places: ReadonlyMap<RelPath, number>;
   readonly #count: number;
@@ -42,9 +41,9 @@ export class StreamContent implements Content {
   #next = 0;
 
   /** @param steps the batch's, from which both ends know what is sent in which order */
-  constructor(feed: ContentFeed, steps: readonly ApplyStep[], openBase: OpenBase) {
+  constructor(feed: ContentFeed, steps: readonly ApplyStep[], bases: Bases) {
     this.#feed = feed;
-    this.#openBase = openBase;
+    this.#bases = bases;
     this.#places = new Map([...wantedContent(steps)].map(({ to }, place) => [to, place]));
     this.#count = this.#places.size;
   }
@@ -97,7 +96,7 @@ export class StreamContent implements Content {
     const feed = this.#feed;
     const progress = { left: header.size, ended: false };
     try {
-      return yield* makeFile(task, hash, function* (file) {
+      return yield* this.#make(task, hash, function* (file) {
         while (progress.left > 0) {
           const piece = yield* feed.some(progress.left);
           const at = header.size - progress.left;
@@ -119,7 +118,7 @@ export class StreamContent implements Content {
   }
 
   *#delta(task: FetchTask, header: RecordHeader): Work<Copied> {
-    const base = header.size === task.source.size ? this.#openBase(task.path) : undefined;
+    const base = header.size === task.source.size ? this.#bases.open(task.path) : undefined;
     if (base === undefined) {
       yield* this.#passDelta();
       throw new SourceChangedError();
@@ -130,7 +129,7 @@ export class StreamContent implements Content {
     const progress = { left: 0, ended: false };
     try {
       const patch = new Patch({ baseSize: fs.fstatSync(base).size, size: header.size });
-      return yield* makeFile(task, hash, function* (file) {
+      return yield* this.#make(task, hash, function* (file) {
         let made = 0;
         for (progress.left = yield* number(); progress.left > 0; progress.left = yield* number()) {
           while (progress.left > 0) {
@@ -166,6 +165,39 @@ export class StreamContent implements Content {
     }
   }
 
+  /**
+   * Makes a file and has it filled. A large one is filled where it stays, should it not become whole (partials.ts).
+   *
+   * @throws what `fill` throws
+   */
+  *#make(task: FetchTask, hash: Hash | undefined, fill: (file: number) => Work<void>): Work<Copied> {
+    const { mode, source, path } = task;
+    const { partials } = this.#bases;
+    const isLarge = source.size >= resumableSize;
+    const place = isLarge ? partials.place(path) : task.to;
+    const file = createNew(place, mode);
+    let made = false;
+    try {
+      yield* fill(file);
+      let copied = { bytes: source.size, ...finishFile(file, { mode, mtimeUs: mtimeUs(source) }, hash) };
+      if (isLarge) {
+        fs.renameSync(place, toFs(task.to));
+        copied = { ...copied, ctimeNs: fs.fstatSync(file, { bigint: true }).ctimeNs };
+        partials.forget(path);
+      }
+      made = true;
+      return copied;
+    } catch (error) {
+      // It arrived, and is not what was sent: of no use to anybody.
+      if (error instanceof DeltaMismatchError || error instanceof SourceChangedError) fs.rmSync(place, { force: true });
+      throw error;
+    } finally {
+      fs.closeSync(file);
+      if (!made && isLarge) partials.abandon(place);
+      else if (!made) fs.rmSync(toFs(place), { force: true });
+    }
+  }
+
   *#passDelta(): Work<void> {
     for (let length = yield* this.#number(); length > 0; length = yield* this.#number()) yield* this.#feed.skip(length);
     yield* this.#feed.skip(deltaEndBytes);
@@ -174,22 +206,6 @@ export class StreamContent implements Content {
   *#number(): Work<number> {
     const bytes = yield* this.#feed.exactly(4);
     return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
-  }
-}
-
-/** Makes a file and has it filled. @throws what `fill` throws; then nothing is left of it */
-function* makeFile(task: FetchTask, hash: Hash | undefined, fill: (file: number) => Work<void>): Work<Copied> {
-  const file = createNew(task.to, task.mode);
-  let made = false;
-  try {
-    yield* fill(file);
-    const { mode, source } = task;
-    const copied = { bytes: source.size, ...finishFile(file, { mode, mtimeUs: mtimeUs(source) }, hash) };
-    made = true;
-    return copied;
-  } finally {
-    fs.closeSync(file);
-    if (!made) fs.rmSync(toFs(task.to), { force: true });
   }
 }
 

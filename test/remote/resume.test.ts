@@ -1,0 +1,70 @@
+/** A large file whose transfer broke off is not begun anew; a large file that changed is sent as what changed. */
+import { createHash, randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { eventsOf, lockstep, type Ran } from '../support/cli.ts';
+import { cuttingProxy, type ProxyReport } from '../support/cutting-proxy.ts';
+import { withPair, type Pair } from '../support/pair.ts';
+import { litter } from '../support/tree.ts';
+
+const size = 24 << 20;
+
+const digestOf = (file: string): string => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+
+async function through(pair: Pair, args: string[], cutAfter?: number): Promise<{ ran: Ran; report: ProxyReport }> {
+  const proxy = cuttingProxy(pair.dir, cutAfter);
+  const ran = await lockstep([...args, '--json', '--state-dir', pair.state, '--compress', 'off', '--', ...proxy.argv]);
+  return { ran, report: proxy.report() };
+}
+
+describe('a large file', () => {
+  it.each(['in a new directory', 'beside others'])('%s, cut off in the middle, goes on from there', async (where) => {
+    await withPair(async (pair) => {
+      const name = where === 'beside others' ? 'big' : 'new/big';
+      if (where === 'beside others') fs.mkdirSync(pair.b);
+      fs.mkdirSync(path.dirname(path.join(pair.a, name)), { recursive: true });
+      fs.writeFileSync(path.join(pair.a, name), randomBytes(size));
+      const cut = await through(pair, ['push', pair.a, pair.b], size / 2);
+      expect(cut.ran.code, cut.ran.stdout + cut.ran.stderr).toBe(1);
+      expect(eventsOf(cut.ran, 'error')).toMatchObject([{ code: 'connection' }]);
+      expect(fs.existsSync(path.join(pair.b, name))).toBe(false);
+
+      const { ran, report } = await through(pair, ['push', pair.a, pair.b]);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(path.join(pair.b, name))).toBe(digestOf(path.join(pair.a, name)));
+      expect(report.sent).toBeLessThan(size * 0.6);
+      expect(litter(pair.b)).toEqual([]);
+    });
+  });
+
+  it('that changed on the way is made anew all the same', async () => {
+    await withPair(async (pair) => {
+      fs.writeFileSync(path.join(pair.a, 'big'), randomBytes(size));
+      await through(pair, ['push', pair.a, pair.b], size / 2);
+      fs.writeFileSync(path.join(pair.a, 'big'), randomBytes(size + 1));
+      const { ran } = await through(pair, ['push', pair.a, pair.b]);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(path.join(pair.b, 'big'))).toBe(digestOf(path.join(pair.a, 'big')));
+      expect(litter(pair.b)).toEqual([]);
+    });
+  });
+
+  it.each(['push', 'pull'])('with a change in the middle and one at the front sends little (%s)', async (command) => {
+    await withPair(async (pair) => {
+      const [source, target] = command === 'push' ? [pair.a, pair.b] : [pair.b, pair.a];
+      const old = randomBytes(size);
+      fs.mkdirSync(source, { recursive: true });
+      fs.writeFileSync(path.join(source, 'big'), old);
+      const roots = command === 'push' ? [pair.a, pair.b] : [pair.b, pair.a];
+      await through(pair, [command, ...roots]);
+      const changed = Buffer.concat([randomBytes(100), old]);
+      randomBytes(1 << 20).copy(changed, size / 2);
+      fs.writeFileSync(path.join(source, 'big'), changed);
+      const { ran, report } = await through(pair, [command, ...roots]);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(path.join(target, 'big'))).toBe(digestOf(path.join(source, 'big')));
+      expect(report.sent + report.received).toBeLessThan(1.4 * (1 << 20));
+    });
+  });
+});
