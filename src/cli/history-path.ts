@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { UsageError } from '../base/errors.ts';
-import { listHistory } from '../workspace/history.ts';
+import type { RootHistory } from '../workspace/history.ts';
 
 /**
  * What a path on the command line means in a root's history.
@@ -10,20 +10,22 @@ import { listHistory } from '../workspace/history.ts';
  * decodes arguments), or be a path from the current directory, as shells complete it. If history has none of these, the
  * first is returned, and the caller says that there is nothing.
  */
-export function historyPath(root: string, given: string): string {
-  for (const candidate of candidates(root, given)) {
-    if (listHistory(root, candidate).length > 0) return candidate;
+export async function historyPath(history: RootHistory, root: string, given: string): Promise<string> {
+  for (const candidate of candidates(history.isLocal ? root : undefined, given)) {
+    if ((await history.list(candidate)).length > 0) return candidate;
   }
   return given;
 }
 
-function* candidates(root: string, given: string): Generator<string> {
+/** @param root where paths from the current directory may lie */
+function* candidates(root: string | undefined, given: string): Generator<string> {
   if (given === '') throw new UsageError('a path is empty', { hint: 'Everything in the root is `.`' });
   yield given;
   if (given.includes('\\')) {
     yield unescape(given, (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte));
     yield unescape(given, (byte) => String.fromCharCode(byte));
   }
+  if (root === undefined) return;
   const below = path.relative(path.resolve(root), path.resolve(given));
   if (below !== '' && below !== '..' && !below.startsWith('../')) yield below;
 }

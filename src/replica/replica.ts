@@ -11,6 +11,7 @@ import type { Entry } from '../tree/entry.ts';
 import type { IgnoreRules } from '../tree/ignore/rules.ts';
 import type { RelPath } from '../tree/path.ts';
 import type { Tree } from '../tree/tree.ts';
+import type { HistoryVersion, RestoreOptions, RestoreSummary } from './history.ts';
 import type { ReadRequest } from './content-stream.ts';
 import type { DigestAnswer } from '../reconcile/input.ts';
 import type {
@@ -257,6 +258,19 @@ export interface Replica {
   cleanOut(control: Control): Promise<{ removed: number; failures: Failure[] }>;
   /** Removes versions from history that the limits no longer cover. */
   prune(retention: Retention): Promise<{ removed: number; bytes: number }>;
+  /**
+   * All versions that a root's history has, by path, newest first. As `restore`, without `open`, and for any root.
+   *
+   * @param under only this path in the root and what is below it; `''` for all
+   * @throws UsageError for a path outside the root; LockstepError
+   */
+  history(root: string, under: string): Promise<HistoryVersion[]>;
+  /**
+   * Brings versions back; takes the root's lock while it does.
+   *
+   * @param path in the root; `.` for everything
+   */
+  restore(root: string, path: string, options: RestoreOptions, control: Control): Promise<RestoreSummary>;
   /** Asks the system to store everything written so far. @returns false when that took longer than `timeoutMs` or failed */
   flush(timeoutMs: number): Promise<boolean>;
   /** Removes staging, frees the lock, and leaves nothing that was only needed for the run. */

@@ -1,113 +1,86 @@
-/** History of a root, as plain data: what the command line shows, and what a library user gets. */
-import { randomBytes } from 'node:crypto';
-import fs from 'node:fs';
-import path from 'node:path';
-import { errnoCode, LockstepError, reasonOf, UsageError } from '../base/errors.ts';
-import { compactStamp } from '../base/format.ts';
-import { compareAge, listVersions, type Version } from '../replica/local/history/read.ts';
-import { restoreFromHistory } from '../replica/local/history/restore.ts';
-import type { Failure } from '../replica/replica.ts';
-import { isSafePath, ownDirectory, type RelPath } from '../tree/path.ts';
+/** History of a root, wherever it is: what the command line shows, and what a library user gets. */
+import { UsageError } from '../base/errors.ts';
+import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../replica/history.ts';
+import type { Replica } from '../replica/replica.ts';
+import { parseCommandEndpoint, parseEndpoint } from '../transport/endpoint.ts';
+import { remoteOptions, type RemoteOptionsGiven } from './options.ts';
 
-/** One version kept in a root's history. Bytes of names that are not UTF-8 are lone surrogates (U+DC80 + byte - 0x80). */
-export interface HistoryVersion {
-  /** Path in the root. */
-  path: string;
-  /** 1 is the newest version of this path. */
-  version: number;
-  kind: 'file' | 'dir' | 'symlink';
-  /** Bytes; 0 for everything but files. */
-  size: number;
-  /** Permission bits. */
-  mode: number;
-  /** When it was kept, ISO 8601. */
-  kept: string;
-  /** When it was last modified, ISO 8601. */
-  modified: string;
-  /** Why it was kept: `deleted`, `conflict`, `mirrored`, …; `unknown` when a crash came in between. */
-  reason: string;
-  /** The run that kept it. */
-  run: string;
-  /** Where the version lies, absolute. */
-  file: string;
-  /** Symlinks only: where it points. */
-  target?: string;
-  /** Directories kept whole that cannot be looked into: why. */
-  problem?: string;
-}
+export type { HistoryVersion, RestoreOptions, RestoreSummary } from '../replica/history.ts';
 
-export interface RestoreOptions {
-  /**
-   * Bring back what was there at this time: of each path the oldest version kept at or after it, because what was replaced
-   * or deleted later is what stood there then. Default: the newest version of each path.
-   */
-  at?: Date;
-  /** Bring back this version of the path, numbered as by `listHistory`. Not together with `at`. */
-  version?: number;
-  /** Put it below this directory instead of into its place. Made if missing; nothing in it is replaced. */
-  to?: string;
-  /** Only find out what would be done. */
-  dryRun?: boolean;
-  /** Go on although another run seems to be at work in the root. */
-  forceUnlock?: boolean;
-  /** Named to others whom the lock refuses. */
-  command?: string;
+/** How a root that is not on this machine is reached. */
+export interface HistoryAccess extends RemoteOptionsGiven {
+  /** A program with its arguments that gives a shell on its stdin and stdout: the root is a path at its far end. */
+  remoteCommand?: readonly string[];
+  /** Told of every line that the program which leads to the far side prints on stderr. */
+  onStderr?: (line: string) => void;
   signal?: AbortSignal;
 }
 
-/** What a restore did, or would do. */
-export interface RestoreSummary {
-  restored: {
-    path: string;
-    /** Where it went, absolute. */
-    target: string;
-    kind: 'file' | 'dir' | 'symlink';
-    size: number;
-    /** When the version was kept, ISO 8601. */
-    kept: string;
-    /** Something else stood there; it is in history now. */
-    replaced: boolean;
-  }[];
-  /** Files and symlinks that were as in history already. */
-  unchanged: number;
-  /** Content bytes of what was restored. */
-  bytes: number;
-  /** Paths that could not be restored; the others were. */
-  failures: Failure[];
-  /** Messages about files that a run which died had in hand, and that are in history now. */
-  recovered: string[];
-  dryRun: boolean;
+/** A root's history, until it is closed. */
+export class RootHistory {
+  readonly #replica: Replica;
+  readonly #root: string;
+  readonly #signal: AbortSignal;
+  /** Paths of this machine mean something in it. */
+  readonly isLocal: boolean;
+
+  /** For `openHistory`. */
+  constructor(replica: Replica, root: string, isLocal: boolean, signal: AbortSignal) {
+    this.#replica = replica;
+    this.#root = root;
+    this.isLocal = isLocal;
+    this.#signal = signal;
+  }
+
+  /** As `listHistory`. */
+  async list(under = ''): Promise<HistoryVersion[]> {
+    return this.#replica.history(this.#root, under);
+  }
+
+  /** As `restoreHistory`. */
+  async restore(asked: string, options: RestoreOptions = {}, signal = this.#signal): Promise<RestoreSummary> {
+    return this.#replica.restore(this.#root, asked, options, { signal });
+  }
+
+  async close(): Promise<void> {
+    await this.#replica.close();
+  }
+}
+
+/** @throws UsageError, and what keeps a far side from being reached */
+export async function openHistory(root: string, access: HistoryAccess = {}): Promise<RootHistory> {
+  const { remoteCommand, onStderr, signal = new AbortController().signal, ...options } = access;
+  if (root.trim() === '') throw new UsageError('a root is empty');
+  const endpoint = remoteCommand === undefined ? parseEndpoint(root) : parseCommandEndpoint(root, remoteCommand);
+  const { openRoot } = await import('./remote.ts');
+  const control = { signal, ...(onStderr === undefined ? {} : { onStderr }) };
+  const { replica, name } = await openRoot(endpoint, remoteOptions(options), control);
+  return new RootHistory(replica, name, endpoint.kind === 'local', signal);
 }
 
 /**
  * All versions that a root's history has, by path, newest first.
  *
- * @param root the root; must exist
+ * @param root the root, a path or any other endpoint; must exist
  * @param under only this path in the root and what is below it
  * @throws UsageError for a path outside the root; LockstepError when the root or its history cannot be read
  * @example
- *     for (const { path, version, kept } of listHistory('/home/me/project', 'notes')) console.log(path, version, kept);
+ *     for (const { path, version } of await listHistory('/home/me/project', 'notes')) console.log(path, version);
  */
-export function listHistory(root: string, under = ''): HistoryVersion[] {
-  const real = openRoot(root);
-  const asked = pathInRoot(root, under);
-  const versions = readable(real, () => listVersions(`${real}/${ownDirectory}`, asked));
-  const byPath = new Map<RelPath, Version[]>();
-  for (const version of versions) {
-    const group = byPath.get(version.path);
-    if (group === undefined) byPath.set(version.path, [version]);
-    else group.push(version);
+export async function listHistory(root: string, under = '', access: HistoryAccess = {}): Promise<HistoryVersion[]> {
+  const history = await openHistory(root, access);
+  try {
+    return await history.list(under);
+  } finally {
+    await history.close();
   }
-  return [...byPath.values()].flatMap((group) =>
-    group.sort((a, b) => compareAge(b, a)).map((version, index) => describe(version, index + 1)),
-  );
 }
 
 /**
  * Brings back a file, a symlink, or a directory with everything that history has below it. What stands in its place goes to
  * history first, so a restore can be undone by another one.
  *
- * @param root the root; must exist
+ * @param root the root, a path or any other endpoint; must exist
  * @param asked path in the root; `.` for everything
  * @throws UsageError; LockstepError `not-found` when history has no such version; GuardError when the root is in use
  * @example
@@ -116,89 +89,20 @@ export function listHistory(root: string, under = ''): HistoryVersion[] {
 export async function restoreHistory(
   root: string,
   asked: string,
-  options: RestoreOptions = {},
+  options: RestoreOptions & HistoryAccess = {},
 ): Promise<RestoreSummary> {
-  const real = openRoot(root);
-  const now = Date.now();
-  const result = await restoreFromHistory({
-    ...options,
-    root: real,
-    path: pathInRoot(root, asked),
-    runId: `${compactStamp(now)}-${randomBytes(4).toString('hex')}`,
-  });
-  const restored = result.restored.map(({ path: restoredPath, target, version, replaced }) => {
-    const { kind, size, timeMs } = version;
-    return { path: restoredPath, target, kind, size, kept: isoTime(timeMs), replaced };
-  });
-  return { ...result, restored, dryRun: options.dryRun ?? false };
-}
-
-/**
- * A path in a root in its own form: without `./`, doubled or trailing slashes; an absolute one is taken relative to the root.
- *
- * @throws UsageError when it lies outside, or in Lockstep's own directory
- */
-export function pathInRoot(root: string, given: string): RelPath {
-  const candidates = path.isAbsolute(given)
-    ? [path.resolve(root), openRoot(root)].map((base) => path.relative(base, given))
-    : [path.normalize(given).replace(/\/+$/, '')];
-  for (const asked of candidates) {
-    if (asked === '' || asked === '.') return '';
-    if (isSafePath(asked)) return asked;
-  }
-  throw new UsageError(`not a path inside ${root}: ${given}`, {
-    path: given,
-    hint: 'Paths are given relative to the root, as lockstep history shows them.',
-  });
-}
-
-function openRoot(root: string): string {
-  if (root.trim() === '') throw new UsageError('a root is empty');
-  const absolute = path.resolve(root);
-  return readable(absolute, () => {
-    const stats = fs.statSync(absolute, { throwIfNoEntry: false });
-    if (stats?.isDirectory() === true) return fs.realpathSync(absolute);
-    const [code, what] =
-      stats === undefined
-        ? (['root-missing', 'does not exist'] as const)
-        : (['root-not-directory', 'is not a directory'] as const);
-    throw new LockstepError(code, `${root} ${what}`, { path: root, hint: 'Give the root that is kept in step.' });
-  });
-}
-
-function readable<T>(root: string, read: () => T): T {
+  const { at, version, to, dryRun, forceUnlock, command, ...access } = options;
+  const history = await openHistory(root, access);
   try {
-    return read();
-  } catch (error) {
-    if (error instanceof LockstepError || errnoCode(error) === undefined) throw error;
-    throw new LockstepError('root-unreadable', `the history of ${root} cannot be read: ${reasonOf(error)}`, {
-      path: root,
-      hint: 'Check its permissions, or run as the user who may read it.',
-      cause: error,
+    return await history.restore(asked, {
+      ...(at === undefined ? {} : { at }),
+      ...(version === undefined ? {} : { version }),
+      ...(to === undefined ? {} : { to }),
+      ...(dryRun === undefined ? {} : { dryRun }),
+      ...(forceUnlock === undefined ? {} : { forceUnlock }),
+      ...(command === undefined ? {} : { command }),
     });
+  } finally {
+    await history.close();
   }
-}
-
-function describe(version: Version, number: number): HistoryVersion {
-  const { kind, size, mode, timeMs, mtimeUs, reason, runId, fullPath, target, problem } = version;
-  return {
-    path: version.path,
-    version: number,
-    kind,
-    size,
-    mode,
-    kept: isoTime(timeMs),
-    modified: isoTime(Number(mtimeUs / 1000n)),
-    reason,
-    run: runId,
-    file: fullPath,
-    ...(target === undefined ? {} : { target }),
-    ...(problem === undefined ? {} : { problem }),
-  };
-}
-
-/** Some file systems hold times that no calendar has; they are shown as the last one that it has. */
-function isoTime(ms: number): string {
-  const limit = 8.64e15;
-  return new Date(Math.max(-limit, Math.min(limit, ms))).toISOString();
 }

@@ -222,6 +222,21 @@ export const syncOptionsSchema = z.strictObject({
 export type SyncOptions = z.input<typeof syncOptionsSchema>;
 type Parsed = z.output<typeof syncOptionsSchema>;
 
+/** Those of them that say how a far side is reached. */
+export const remoteOptionKeys = [
+  'sshOption',
+  'identity',
+  'composeFile',
+  'compress',
+  'bwlimit',
+  'remoteSudo',
+  'remoteNode',
+  'agentCache',
+  'connectTimeout',
+  'timeout',
+] as const;
+export type RemoteOptionsGiven = Pick<SyncOptions, (typeof remoteOptionKeys)[number]>;
+
 /** Which way a command goes; `local` is the first root of sync and push, the second of pull. */
 export type Direction = 'sync' | 'push' | 'pull';
 
@@ -259,7 +274,7 @@ export function linkOptions(direction: Direction, given: SyncOptions, command: s
 }
 
 /** How a far side is reached, and how one talks with it. @throws UsageError as `linkOptions` */
-export function remoteOptions(given: SyncOptions): RemoteSettings {
+export function remoteOptions(given: RemoteOptionsGiven): RemoteSettings {
   const parsed = parse(given);
   const { sshOption, identity, composeFile, remoteSudo, remoteNode, agentCache, compress, bwlimit } = parsed;
   const silenceMs = parsed.timeout * 1000;

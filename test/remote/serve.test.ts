@@ -89,3 +89,27 @@ describe('an ssh forced command', () => {
     });
   });
 });
+
+describe('history', () => {
+  it('of a root at the other end of ssh is listed and restored', async () => {
+    await withPair(async ({ dir, a, b }) => {
+      sshd.setKeyOptions('');
+      const ssh = sshd.sshOptions.map((option) => `--ssh-option=${option}`);
+      const there = `${sshd.host}:${b}`;
+      const sync = async (): Promise<Ran> =>
+        lockstep(['sync', a, there, '--json', '--state-dir', path.join(dir, 'state'), ...ssh]);
+      write(a, { f: 'one', 'd/g': 'two' });
+      expect((await sync()).code).toBe(0);
+      fs.rmSync(path.join(a, 'd'), { recursive: true });
+      expect((await sync()).code).toBe(0);
+      const listed = await lockstep(['history', there, '--json', ...ssh]);
+      expect(eventsOf(listed, 'version').map((version) => version['path'])).toEqual(['d', 'd/g']);
+      const restored = await lockstep(['restore', there, 'd', '--json', ...ssh]);
+      expect(restored.code, restored.stdout + restored.stderr).toBe(0);
+      expect(contents(b)).toEqual({ f: 'one', d: 'dir', 'd/g': 'two' });
+      const missing = await lockstep(['restore', there, 'nothing', ...ssh]);
+      expect(missing.code).toBe(1);
+      expect(missing.stderr).toContain('nothing');
+    });
+  });
+});

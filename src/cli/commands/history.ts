@@ -2,7 +2,9 @@
 import { Command } from '@commander-js/extra-typings';
 import { formatBytes, plural } from '../../base/format.ts';
 import { escapeControls } from '../../base/text.ts';
-import { listHistory, type HistoryVersion } from '../../workspace/history.ts';
+import type { HistoryVersion } from '../../workspace/history.ts';
+import { untilInterrupted } from '../interrupt.ts';
+import { addRemoteOptions, withHistory } from './remote.ts';
 import { historyPath } from '../history-path.ts';
 import { colours } from '../render/colours.ts';
 import { localTime } from '../render/time.ts';
@@ -14,6 +16,7 @@ Examples:
   lockstep history ~/work/project                   everything that is kept
   lockstep history ~/work/project notes.txt         the versions of one file
   lockstep history ~/work/project src --json        one JSON object per version
+  lockstep history ann@web:/srv/app                 of a root at the other end of ssh
 
 Restore one with: lockstep restore ROOT PATH [--version N]
 `;
@@ -26,12 +29,15 @@ export function historyCommand(): Command {
     .option('--json', 'one JSON object per version on stdout, and a summary')
     .addHelpText('after', help)
     .action(async (root, given, options) => {
-      await Promise.resolve();
-      const asked = given === undefined ? '.' : historyPath(root, given);
-      const versions = listHistory(root, asked);
+      const versions = await untilInterrupted(async (signal) =>
+        withHistory(root, options, signal, async (history) =>
+          history.list(given === undefined ? '.' : await historyPath(history, root, given)),
+        ),
+      );
       if (options.json === true) printJson(versions);
       else printTable(versions, given === undefined ? root : given);
     });
+  addRemoteOptions(command as unknown as Command);
   return command as unknown as Command;
 }
 

@@ -3,7 +3,8 @@ import { Command, Option } from '@commander-js/extra-typings';
 import { exitCodes, LockstepError, UsageError } from '../../base/errors.ts';
 import { formatBytes, plural } from '../../base/format.ts';
 import { escapeControls } from '../../base/text.ts';
-import { restoreHistory, type RestoreOptions, type RestoreSummary } from '../../workspace/history.ts';
+import type { RestoreOptions, RestoreSummary } from '../../workspace/history.ts';
+import { addRemoteOptions, withHistory } from './remote.ts';
 import { historyPath } from '../history-path.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { parsePastTime } from '../past-time.ts';
@@ -57,6 +58,7 @@ export function restoreCommand(): Command {
     .option('--json', 'one JSON object per path on stdout, and a summary')
     .addHelpText('after', help)
     .action(async (root, paths, options: Given) => restore(root, paths, options));
+  addRemoteOptions(command as unknown as Command);
   return command as unknown as Command;
 }
 
@@ -67,18 +69,21 @@ function parseNumber(text: string): number {
 
 async function restore(root: string, given: readonly string[], options: Given): Promise<void> {
   const request = requestOf(root, given, options);
-  const paths = given.map((path) => historyPath(root, path));
-  // With several, a mistake in one must not be found when the others are done.
-  if (paths.length > 1) for (const path of paths) await restoreHistory(root, path, { ...request, dryRun: true });
   const summaries: RestoreSummary[] = [];
-  await untilInterrupted(async (signal) => {
-    for (const path of paths) {
-      const summary = await restoreHistory(root, path, { ...request, signal });
-      summaries.push(summary);
-      if (options.json === true) printJson(summary);
-      else printText(summary, options.to !== undefined);
-    }
-  });
+  await untilInterrupted(async (signal) =>
+    withHistory(root, options, signal, async (history) => {
+      const paths: string[] = [];
+      for (const path of given) paths.push(await historyPath(history, root, path));
+      // With several, a mistake in one must not be found when the others are done.
+      if (paths.length > 1) for (const path of paths) await history.restore(path, { ...request, dryRun: true });
+      for (const path of paths) {
+        const summary = await history.restore(path, request);
+        summaries.push(summary);
+        if (options.json === true) printJson(summary);
+        else printText(summary, options.to !== undefined);
+      }
+    }),
+  );
   finish(summaries, options);
 }
 

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { Command } from '@commander-js/extra-typings';
 import { LockstepError, UsageError } from '../../base/errors.ts';
 import { escapeControls } from '../../base/text.ts';
-import { serveRoots } from '../../workspace/serve.ts';
 
 const notes = `
 For a key in authorized_keys that may do nothing but sync one directory:
@@ -27,6 +26,8 @@ export function serveCommand(): Command {
           hint: 'It belongs into authorized_keys: see lockstep serve --help.',
         });
       }
+      // The whole far end: no other command needs it.
+      const { serveRoots } = await import('../../workspace/serve.ts');
       await serveRoots({ roots: root.map(servedRoot), readOnly: readOnly === true });
     });
   return command;

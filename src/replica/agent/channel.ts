@@ -37,6 +37,8 @@ export const methods = [
   'token',
   'cleanOut',
   'prune',
+  'history',
+  'restore',
   'flush',
   'close',
 ] as const;

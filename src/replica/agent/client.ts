@@ -5,6 +5,7 @@ import type { DigestAnswer } from '../../reconcile/input.ts';
 import { CreditMeter, Credits } from '../../wire/credit.ts';
 import { contentWindow, type ReadRequest } from '../content-stream.ts';
 import { treeOfChunks } from '../../tree/packer.ts';
+import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import type {
   ApplyBatch,
   Control,
@@ -138,6 +139,14 @@ export class AgentClient implements Replica {
 
   async prune(retention: Retention): Promise<{ removed: number; bytes: number }> {
     return this.#call('prune', [retention]);
+  }
+
+  async history(root: string, under: string): Promise<HistoryVersion[]> {
+    return this.#call('history', [root, under]);
+  }
+
+  async restore(root: string, path: string, options: RestoreOptions, control: Control): Promise<RestoreSummary> {
+    return this.#call('restore', [root, path, options], { control });
   }
 
   async flush(timeoutMs: number): Promise<boolean> {

@@ -7,6 +7,7 @@ import {
   bool,
   bytes,
   count,
+  float,
   i64,
   oneOf,
   optional,
@@ -112,6 +113,11 @@ const scanResult = struct({
   chunks: list(count),
 });
 
+const date: Codec<Date> = {
+  write: (out, value) => float.write(out, value.getTime()),
+  read: (input) => new Date(float.read(input)),
+};
+
 const digestAnswer: Codec<Uint8Array | 'unreadable' | 'changed'> = {
   write(out, value) {
     out.uint8(value === 'unreadable' ? 1 : value === 'changed' ? 2 : 0);
@@ -127,6 +133,38 @@ const applyBatch = struct({
   steps: list(step),
   content: orUndefined(tagged('via', { host: struct({ hostPath }), stream: struct({}) })),
   rules,
+});
+
+const kept = oneOf('file', 'dir', 'symlink');
+const historyVersion = struct({
+  path: pathOrRoot,
+  version: count,
+  kind: kept,
+  size: count,
+  mode: count,
+  kept: text,
+  modified: text,
+  reason: text,
+  run: text,
+  file: hostPath,
+  target: optional(text),
+  problem: optional(text),
+});
+const restoreOptions = struct({
+  at: optional(date),
+  version: optional(count),
+  to: optional(hostPath),
+  dryRun: optional(bool),
+  forceUnlock: optional(bool),
+  command: optional(text),
+});
+const restoreSummary = struct({
+  restored: list(struct({ path: pathOrRoot, target: hostPath, kind: kept, size: count, kept: text, replaced: bool })),
+  unchanged: count,
+  bytes: count,
+  failures: list(failure),
+  recovered: list(text),
+  dryRun: bool,
 });
 
 /** What a call takes and gives, on the wire. */
@@ -147,6 +185,8 @@ const signatures: Record<Method, { args: Codec<unknown[]>; result: Codec<unknown
     args: tuple(struct({ days: count, versions: count, bytes: count })),
     result: struct({ removed: count, bytes: count }),
   },
+  history: { args: tuple(hostPath, text), result: list(historyVersion) },
+  restore: { args: tuple(hostPath, text, restoreOptions), result: restoreSummary },
   flush: { args: tuple(count), result: bool },
   close: { args: tuple(), result: nothing },
 };

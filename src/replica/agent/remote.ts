@@ -9,6 +9,7 @@ import { Connection, type ConnectionOptions } from '../../wire/connection.ts';
 import { zstdAvailable } from '../../wire/packing.ts';
 import { explainResult } from '../explain-changes.ts';
 import { digestLayers, scanSaltBytes } from '../listing-digest.ts';
+import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import type { Control, OpenedRoot, OpenRequest, RootProbe, ScanRequest, ScanResult } from '../replica.ts';
 import { AgentClient } from './client.ts';
 import { agentGreeting, controllerGreeting, greetingType, protocolVersion, type AgentGreeting } from './greeting.ts';
@@ -118,6 +119,19 @@ export class RemoteReplica extends AgentClient {
     const result = await super.scan({ ...request, previous: { as: 'digests', salt, digests } }, control);
     explainResult(result, request, layers);
     return result;
+  }
+
+  override async history(_root: string, under: string): Promise<HistoryVersion[]> {
+    return super.history(this.#options.root, under);
+  }
+
+  override async restore(
+    _root: string,
+    path: string,
+    options: RestoreOptions,
+    control: Control,
+  ): Promise<RestoreSummary> {
+    return super.restore(this.#options.root, path, options, control);
   }
 
   override async close(): Promise<void> {

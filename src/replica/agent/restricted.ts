@@ -5,6 +5,7 @@ import path from 'node:path';
 import { LockstepError } from '../../base/errors.ts';
 import { isWithin } from '../../tree/path.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
+import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import type { ReadRequest } from '../content-stream.ts';
 import type {
   ApplyBatch,
@@ -46,12 +47,7 @@ export class RestrictedReplica implements Replica {
   }
 
   async open(request: OpenRequest): Promise<OpenedRoot> {
-    if (request.access === 'write' && this.#restriction.readOnly) {
-      throw new LockstepError('io', `${request.root} is served for reading only`, {
-        path: request.root,
-        hint: 'Pull from it, or have the server started without --read-only.',
-      });
-    }
+    if (request.access === 'write' && this.#restriction.readOnly) throw readOnly(request.root);
     return this.#inner.open({ ...request, root: this.#allowed(request.root) });
   }
 
@@ -89,6 +85,17 @@ export class RestrictedReplica implements Replica {
     return this.#inner.prune(retention);
   }
 
+  async history(root: string, under: string): Promise<HistoryVersion[]> {
+    return this.#inner.history(this.#allowed(root), under);
+  }
+
+  async restore(root: string, path: string, options: RestoreOptions, control: Control): Promise<RestoreSummary> {
+    if (this.#restriction.readOnly && options.dryRun !== true) throw readOnly(root);
+    const { to, ...rest } = options;
+    const aside = to === undefined ? {} : { to: this.#allowed(to) };
+    return this.#inner.restore(this.#allowed(root), path, { ...rest, ...aside }, control);
+  }
+
   async flush(timeoutMs: number): Promise<boolean> {
     return this.#inner.flush(timeoutMs);
   }
@@ -107,6 +114,13 @@ export class RestrictedReplica implements Replica {
       hint: `The server was started for ${roots.join(', ')}.`,
     });
   }
+}
+
+function readOnly(root: string): LockstepError {
+  return new LockstepError('io', `${root} is served for reading only`, {
+    path: root,
+    hint: 'Pull from it, or have the server started without --read-only.',
+  });
 }
 
 /** Symlinks resolved as far as there is something. */

@@ -124,6 +124,10 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
         return replica.cleanOut(control);
       case 'prune':
         return replica.prune(argument);
+      case 'history':
+        return replica.history(argument, args[1] as never);
+      case 'restore':
+        return replica.restore(argument, args[1] as never, args[2] as never, control);
       case 'flush':
         return replica.flush(argument);
       case 'close':

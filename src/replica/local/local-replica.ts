@@ -26,7 +26,9 @@ import { cleanOutRoot } from './clean-out.ts';
 import { HostContent, NoContent } from './content.ts';
 import { digestAll } from './digest.ts';
 import { DirHandles } from './dir-handles.ts';
+import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import { HistoryWriter } from './history/keep.ts';
+import { historyOf, restoreInRoot } from './history/of-root.ts';
 import { pruneHistory } from './history/prune.ts';
 import { keepIdentity, rootIdentity, type RootIdentity } from './identity.ts';
 import { flushFileSystem } from './flush.ts';
@@ -185,6 +187,14 @@ export class LocalReplica implements Replica {
 
   async prune(retention: Retention): Promise<{ removed: number; bytes: number }> {
     return Promise.resolve(pruneHistory(this.#writable().own.path, retention, Date.now()));
+  }
+
+  async history(root: string, under: string): Promise<HistoryVersion[]> {
+    return Promise.resolve(historyOf(root, under));
+  }
+
+  async restore(root: string, path: string, options: RestoreOptions, control: Control): Promise<RestoreSummary> {
+    return restoreInRoot(root, path, options, control.signal);
   }
 
   async flush(timeoutMs: number): Promise<boolean> {
