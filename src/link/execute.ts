@@ -315,7 +315,10 @@ class Executor {
   }
 
   #fail(side: Side, failures: readonly Failure[]): void {
-    for (const { path, why, detail } of failures) this.#execution.report.skip({ path, side, why, detail });
+    for (const { path, why, detail } of failures) {
+      const ofSource = why === 'unreadable' || why === 'source-changed';
+      this.#execution.report.skip({ path, side: ofSource ? otherSide(side) : side, why, detail });
+    }
   }
 
   // --- closing directories -----------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 /** What reconcile is given: what was agreed, and what each side looks like now. */
 import type { Entry } from '../tree/entry.ts';
 import { Listing } from '../tree/listing.ts';
-import { ancestorsOf, baseName, parentPath, type RelPath } from '../tree/path.ts';
+import { ancestorsOf, baseName, joinPath, parentPath, type RelPath } from '../tree/path.ts';
+import { preorder } from '../tree/preorder.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { ReconcileOptions, Side } from './options.ts';
 
@@ -61,6 +62,14 @@ export function entryNow(input: ReconcileInput, side: Side, path: RelPath): Entr
     if (at !== path && entry?.kind !== 'dir') return undefined;
   }
   return entry;
+}
+
+/** A directory and all below it, as they are on a side now, parents first. */
+export function subtreeNow(input: ReconcileInput, side: Side, dir: RelPath): Generator<RelPath> {
+  return preorder(dir, (at) => {
+    const listing = listingNow(input, side, at);
+    return listing === undefined ? [] : Array.from(listing.directories(), (name) => joinPath(at, name));
+  });
 }
 
 /** One path's recorded and present entries on both sides. */

@@ -81,6 +81,37 @@ describe.each(sides)('a file moved on %s into a directory that the other side', 
   });
 });
 
+describe.each(sides)('a directory renamed on %s', (side) => {
+  const other: Side = side === 'a' ? 'b' : 'a';
+  const start = { d: undefined, 'd/x': undefined, 'd/x/y': 'old', 'd/x/z': 'stays' };
+
+  // Seed 307 of the model: only d/x differs from its record there, and not d.
+  it('takes along what the other side changed deep inside it', () => {
+    const link = agreed(start);
+    link.disks[side].rename('d', 'e');
+    link.disks[other].write('d/x/y', 'edited', 6);
+    const plan = expectBoth(link, { e: 'dir', 'e/x': 'dir', 'e/x/y': 'edited', 'e/x/z': 'stays' });
+    expect(plan.moves).toMatchObject([{ side: other, path: 'd', to: 'e' }]);
+  });
+
+  it('and an edit deep inside it survive a deletion of what was edited', () => {
+    const link = agreed(start);
+    link.disks[side].rename('d', 'e');
+    link.disks[side].remove('e/x/y');
+    link.disks[other].write('d/x/y', 'edited', 6);
+    expectBoth(link, { e: 'dir', 'e/x': 'dir', 'e/x/y': 'edited', 'e/x/z': 'stays' });
+  });
+
+  it('takes along what the other side changed only in its metadata', () => {
+    const link = agreed(start);
+    link.disks[side].rename('d', 'e');
+    link.disks[other].chmod('d/x/y', 0o644);
+    link.clock.tick(1000n);
+    expectBoth(link, { e: 'dir', 'e/x': 'dir', 'e/x/y': 'old', 'e/x/z': 'stays' });
+    expect(link.plan(options).plan.agreements).toEqual([]);
+  });
+});
+
 describe('a rename', () => {
   it('of a directory is not carried over to another one that has its name by now', () => {
     const link = agreed({ d: undefined, e: undefined });

@@ -13,7 +13,7 @@ import { ancestorsOf, baseName, isWithin, joinPath, parentPath, rebasePath, type
 import { preorder } from '../tree/preorder.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { ContentQuestions } from './content.ts';
-import { entryNow, listingNow, type ReconcileInput } from './input.ts';
+import { entryNow, listingNow, subtreeNow, type ReconcileInput } from './input.ts';
 import { otherSide, type Mode, type Side } from './options.ts';
 import type { MkdirStep, MoveStep } from './plan.ts';
 
@@ -282,8 +282,12 @@ class MoveFinder {
         }
       }
     }
+    for (const { from, to } of moves) {
+      // What differs from its record may lie deep inside what does not.
+      changed.moveListings(subtreeNow(this.#input, this.#target, from), from, to);
+      for (const tree of [base.a, base.b]) tree.moveSubtree(from, to);
+    }
     for (const tree of [changed, base.a, base.b]) {
-      for (const { from, to } of moves) tree.moveSubtree(from, to);
       for (const { from } of moves) tree.patch(parentPath(from), new Map([[baseName(from), undefined]]));
     }
     this.#carryRecordedDigests(moves);

@@ -8,10 +8,9 @@
 import { flags, isRacy, isUnknown, mtimeUs, sameFingerprint, syncedMode, type Entry } from '../tree/entry.ts';
 import { Listing } from '../tree/listing.ts';
 import { ancestorsOf, baseName, isWithin, joinPath, parentPath, type RelPath } from '../tree/path.ts';
-import { preorder } from '../tree/preorder.ts';
 import { conflictPath } from './conflict-name.ts';
 import { ContentQuestions, type Answer } from './content.ts';
-import { entryNow, listingNow, type Quad, type ReconcileInput } from './input.ts';
+import { entryNow, listingNow, subtreeNow, type Quad, type ReconcileInput } from './input.ts';
 import { mergeMetadata } from './metadata.ts';
 import { pathBeforeMoves, planMoves } from './moves.ts';
 import { clashingNames } from './names.ts';
@@ -880,14 +879,6 @@ function inodesTouched({ moves, clear, content, metadata, removals }: Plan): Rec
     own.set(step.expect.ino, (own.get(step.expect.ino) ?? 0) + 1);
   }
   return touched;
-}
-
-/** A directory and all below it, as they are on a side now, parents first. */
-export function subtreeNow(input: ReconcileInput, side: Side, dir: RelPath): Generator<RelPath> {
-  return preorder(dir, (at) => {
-    const listing = listingNow(input, side, at);
-    return listing === undefined ? [] : Array.from(listing.directories(), (name) => joinPath(at, name));
-  });
 }
 
 /** Runs a walk and those that it leads to, on a stack of its own. */

@@ -3,18 +3,21 @@
  * (wanted-content.ts), in order; all integers little-endian:
  *
  *     u8 kind · u8 bits · u16 zero · u32 index of the file among the wanted · u64 size
- *     whole    size bytes of content · u8 1 if the file did not change meanwhile, else 0
+ *     whole    size bytes of content · u8 end: 1 intact, 0 the file changed meanwhile, 2 it could not be read to its end
  *     delta    pieces of an instruction stream (delta/), each u32 length · bytes, ended by a length of 0;
- *              u8 as above · SHA-256 of the whole content; `size` is that of the new content
+ *              u8 end as above · SHA-256 of the whole content; `size` is that of the new content
  *     failed   size bytes of UTF-8: why the file could not be read; `bits` says which sort of failure
  *
  * That the bytes arrive as they were sent is the transport's affair (wire/ checks every frame). That they are what the
- * file held at one moment is the sender's: only a 1 after the content makes it whole.
+ * file held at one moment is the sender's: only an end of 1 makes it whole.
  */
 import type { RelPath } from '../tree/path.ts';
 import type { Entry } from '../tree/entry.ts';
 
 export const recordKinds = { whole: 0, delta: 1, failed: 2 } as const;
+/** How the content of a file ended; anything but `intact` makes it worthless. */
+export const recordEnds = { changed: 0, intact: 1, unreadable: 2 } as const;
+export type RecordEnd = (typeof recordEnds)[keyof typeof recordEnds];
 /** Bits of a whole file's record. */
 export const sparseBit = 1;
 export const recordHeaderBytes = 16;

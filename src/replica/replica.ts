@@ -166,6 +166,7 @@ export interface ApplyBatch {
   rules: IgnoreRules;
 }
 
+/** `unreadable` and `source-changed` are of the content's source, on the other side; everything else is of this one. */
 export interface Failure {
   path: RelPath;
   why: SkipReason;

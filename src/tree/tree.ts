@@ -83,7 +83,12 @@ export class Tree {
 
   /** Gives the subtree at `from` the name `to`, in the listings only (entries in the parents are the caller's). */
   moveSubtree(from: RelPath, to: RelPath): void {
-    const moved = [...this.subtree(from)].map((dir) => [dir, this.#listings.get(dir)] as const);
+    this.moveListings(this.subtree(from), from, to);
+  }
+
+  /** As `moveSubtree` for a tree with gaps. @param dirs `from` and what is below it, with a listing here or without one */
+  moveListings(dirs: Iterable<RelPath>, from: RelPath, to: RelPath): void {
+    const moved = [...dirs].map((dir) => [dir, this.#listings.get(dir)] as const);
     for (const [dir] of moved) this.#listings.delete(dir);
     for (const [dir, listing] of moved) if (listing) this.#listings.set(rebasePath(dir, from, to), listing);
   }
@@ -96,7 +101,7 @@ export class Tree {
     return copy;
   }
 
-  /** The directory and every one below it that has a listing, parents first. */
+  /** The directory and every one below it that has a listing, as far as all those between have one; parents first. */
   *subtree(dir: RelPath): Generator<RelPath> {
     if (!this.#listings.has(dir)) return;
     yield* preorder(dir, (at) => {

@@ -144,6 +144,19 @@ const situations: Record<string, Situation> = {
     calls: 200,
     signal: 'SIGINT',
   },
+  'while large files in new directories are copied, on two threads': {
+    prepare: async (pair) => {
+      await pair.agreed({ other: 'o' });
+      for (const dir of ['x', 'y']) {
+        big(path.join(pair.a, dir, 'big'), past);
+        // Enough for a second thread.
+        for (let i = 0; i < 400; i += 1) write(pair.a, { [`${dir}/small${i}`]: `${i}` });
+      }
+    },
+    slow: { call: 'readSync', match: /./ },
+    calls: 40,
+    signal: 'SIGINT',
+  },
   'while a large file is copied': {
     prepare: async (pair) => {
       await pair.agreed({ other: 'o', big: file('old', { mtime: past }) });

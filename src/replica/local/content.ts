@@ -1,7 +1,7 @@
 /** Where the content of new files comes from; one of them per batch. */
 import { mtimeUs, type Entry } from '../../tree/entry.ts';
 import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
-import { copyContent, type Copied } from './copy.ts';
+import { copyContent, ofSource, type Copied } from './copy.ts';
 import { maxPathLength, openFarDirectory } from './dir-handles.ts';
 import { StepError } from './failure.ts';
 import type { Work } from './slices.ts';
@@ -42,7 +42,7 @@ export class HostContent implements Content {
     // By plain path, which is much cheaper than through handles; what was opened is seen to be there and nowhere else.
     const path = `${this.#root}/${from}`;
     if (path.length < maxPathLength) return yield* copyContent({ ...request, from: path, byHandle: false });
-    const dir = openFarDirectory(this.#root, parentPath(from));
+    const dir = ofSource(() => openFarDirectory(this.#root, parentPath(from)));
     try {
       return yield* copyContent({ ...request, from: `${dir.prefix}/${baseName(from)}`, byHandle: true });
     } finally {

@@ -24,9 +24,17 @@ const minCloneBytes = 1 << 20;
 /** File systems that share extents (btrfs, XFS, …) are found by trying; those that cannot are not asked again. */
 const cannotClone = new Set<bigint>();
 
+/** What a system says when something else, or nothing, stands where a file or a directory above it was. */
+const goneCodes = ['ELOOP', 'ENOENT', 'ENOTDIR', 'ENXIO'];
+
 /** The source was not, or did not stay, what the plan saw. */
 export class SourceChangedError extends Error {
   override readonly name = 'SourceChangedError';
+}
+
+/** The source cannot be read; the cause says why. What goes wrong with the new file is told as it comes. */
+export class SourceUnreadableError extends Error {
+  override readonly name = 'SourceUnreadableError';
 }
 
 export interface Copied {
@@ -53,9 +61,9 @@ export interface CopyRequest {
 
 /** Copies a regular file with mode and mtime. A copy that fails leaves nothing. */
 export function* copyContent(request: CopyRequest): Work<Copied> {
-  const source = openRegular(request.from);
+  const source = ofSource(() => openRegular(request.from));
   try {
-    const before = fs.fstatSync(source, { bigint: true });
+    const before = ofSource(() => fs.fstatSync(source, { bigint: true }));
     if (!before.isFile() || !matches(entryOf(before, noGrain), request.expect)) throw new SourceChangedError();
     if (!request.byHandle && !isAt(source, request.from)) throw new SourceChangedError();
     const cloned = !request.digest && before.size >= minCloneBytes && tryClone(source, before.dev, request.to);
@@ -75,6 +83,18 @@ export function* copyContent(request: CopyRequest): Work<Copied> {
     }
   } finally {
     fs.closeSync(source);
+  }
+}
+
+/** Makes a call on the source. @throws SourceChangedError when it is gone, SourceUnreadableError for any other refusal */
+export function ofSource<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const code = errnoCode(error);
+    if (code === undefined) throw error;
+    if (goneCodes.includes(code)) throw new SourceChangedError();
+    throw new SourceUnreadableError('the source cannot be read', { cause: error });
   }
 }
 
@@ -119,7 +139,7 @@ export function openRegular(path: string, access = fs.constants.O_RDONLY): numbe
   try {
     return fs.openSync(toFs(path), access | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
   } catch (error) {
-    if (['ELOOP', 'ENOENT', 'ENOTDIR', 'ENXIO'].includes(errnoCode(error) ?? '')) throw new SourceChangedError();
+    if (goneCodes.includes(errnoCode(error) ?? '')) throw new SourceChangedError();
     throw error;
   }
 }
@@ -139,7 +159,8 @@ function* transfer(
 ): Work<void> {
   let done = 0;
   while (done < size) {
-    const count = fs.readSync(source, chunk, 0, Math.min(chunk.length, size - done), null);
+    const wanted = Math.min(chunk.length, size - done);
+    const count = ofSource(() => fs.readSync(source, chunk, 0, wanted, null));
     if (count === 0) throw new SourceChangedError();
     const piece = chunk.subarray(0, count);
     hash?.update(piece);

@@ -3,7 +3,7 @@ import { errnoCode, reasonOf } from '../../base/errors.ts';
 import type { SkipReason } from '../../reconcile/plan.ts';
 import type { RelPath } from '../../tree/path.ts';
 import type { Failure } from '../replica.ts';
-import { SourceChangedError } from './copy.ts';
+import { SourceChangedError, SourceUnreadableError } from './copy.ts';
 
 /** A step that cannot be done; becomes a `Failure`. */
 export class StepError extends Error {
@@ -27,6 +27,7 @@ export function failureOf(path: RelPath, error: unknown): Failure {
   if (error instanceof SourceChangedError) {
     return { path, why: 'source-changed', detail: 'it changed while it was being read' };
   }
+  if (error instanceof SourceUnreadableError) return { path, why: 'unreadable', detail: reasonOf(error.cause) };
   if (error instanceof DeltaMismatchError) {
     return { path, why: 'changed-meanwhile', detail: 'the old version changed while the new one was made of it' };
   }

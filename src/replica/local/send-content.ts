@@ -1,7 +1,7 @@
 /**
  * Reading files for another replica (content-stream.ts): many small ones share a chunk, large ones take many.
  *
- * Invariant: a record that ends in 1 holds, byte for byte, what the file held at one moment. It is opened through handles of
+ * Invariant: a record that ends as intact holds, byte for byte, what the file held at one moment. It is opened through handles of
  * its directories, without following a symlink, and checked on the descriptor before and after.
  */
 import type { Hash } from 'node:crypto';
@@ -18,11 +18,13 @@ import {
   contentWindow,
   maxFailureBytes,
   putRecordHeader,
+  recordEnds,
   recordHeaderBytes,
   recordKinds,
   sendFailures,
   sparseBit,
   type ReadRequest,
+  type RecordEnd,
   type SendFailure,
 } from '../content-stream.ts';
 import { changedBetween, openRegular, SourceChangedError } from './copy.ts';
@@ -80,18 +82,18 @@ function* sendWhole(out: ChunkBuffer, index: number, source: Source): Generator<
   const size = Number(before.size);
   const bits = before.blocks * 512n < before.size && size > 65536 ? sparseBit : 0;
   out.header({ kind: recordKinds.whole, bits, index, size });
-  let intact = true;
+  let broken: RecordEnd | undefined;
   for (let left = size; left > 0;) {
     yield* out.full();
     const room = out.room(left);
-    const count = intact ? readSome(file, room) : 0;
-    if (count === 0) intact = false;
+    const count = broken === undefined ? readSome(file, room) : 0;
+    if (count <= 0) broken ??= endOf(count);
     // A file that has become shorter, or cannot be read on: the announced length is kept, the content is worth nothing.
-    const used = count === 0 ? room.fill(0).length : count;
+    const used = count <= 0 ? room.fill(0).length : count;
     out.used(used);
     left -= used;
   }
-  out.byte(intact && isUnchanged(source) ? 1 : 0);
+  out.byte(broken ?? endOfRead(source));
 }
 
 function* sendDelta(out: ChunkBuffer, index: number, source: Source, signature: Uint8Array): Generator<Uint8Array> {
@@ -103,9 +105,13 @@ function* sendDelta(out: ChunkBuffer, index: number, source: Source, signature: 
   out.header({ kind: recordKinds.delta, bits: 0, index, size });
   const buffer = Buffer.allocUnsafe(Math.min(readBytes, size));
   let left = size;
+  let broken: RecordEnd | undefined;
   while (left > 0) {
     const count = readSome(file, buffer.subarray(0, Math.min(left, buffer.length)));
-    if (count === 0) break;
+    if (count <= 0) {
+      broken = endOf(count);
+      break;
+    }
     const piece = buffer.subarray(0, count);
     hash.update(piece);
     left -= count;
@@ -113,13 +119,13 @@ function* sendDelta(out: ChunkBuffer, index: number, source: Source, signature: 
     // Where everything matches nothing is sent; the caller gets its turn all the same.
     yield empty;
   }
-  if (left === 0) yield* putInstructions(out, encoder, search.finish());
+  if (broken === undefined) yield* putInstructions(out, encoder, search.finish());
   out.number(0);
-  endDelta(out, left === 0 && isUnchanged(source), hash);
+  endDelta(out, broken ?? endOfRead(source), hash);
 }
 
-function endDelta(out: ChunkBuffer, intact: boolean, hash: Hash): void {
-  out.byte(intact ? 1 : 0);
+function endDelta(out: ChunkBuffer, end: RecordEnd, hash: Hash): void {
+  out.byte(end);
   out.put(hash.digest());
 }
 
@@ -139,19 +145,27 @@ function* putInstructions(
   }
 }
 
+/** @returns how many bytes were read; 0 at the end of the file, -1 when it cannot be read */
 function readSome(file: number, into: Uint8Array): number {
   try {
     return fs.readSync(file, into, 0, into.length, null);
   } catch {
-    return 0;
+    return -1;
   }
 }
 
-function isUnchanged({ file, before, expect }: Source): boolean {
+/** How a file ended that gave no more bytes although it should have. @param count as `readSome` returned it */
+function endOf(count: number): RecordEnd {
+  return count < 0 ? recordEnds.unreadable : recordEnds.changed;
+}
+
+/** How a file ended that was read to its end. */
+function endOfRead({ file, before, expect }: Source): RecordEnd {
   try {
-    return !changedBetween(before, fs.fstatSync(file, { bigint: true }), expect);
+    const after = fs.fstatSync(file, { bigint: true });
+    return changedBetween(before, after, expect) ? recordEnds.changed : recordEnds.intact;
   } catch {
-    return false;
+    return recordEnds.unreadable;
   }
 }
 

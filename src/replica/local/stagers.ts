@@ -74,7 +74,7 @@ export class Stagers {
 /** The loop of a stager thread. */
 export function serveStagings(port: MessagePort): void {
   port.on('message', (job: StagerJob) => {
-    // Uncancelled: the stop word ends it between two directories.
+    // Not cancelled by a signal but by the stop word.
     const control = { signal: new AbortController().signal };
     drive(stageShare(job), control).then(
       (units) => port.postMessage(units),
@@ -94,13 +94,26 @@ export function* stageShare(job: StagerJob): Work<StagedUnit[]> {
   let bytes = 0;
   let full: string | undefined;
   for (;;) {
-    if (Atomics.load(words, stopWord) === 1) throw new InterruptedError();
     const task = job.tasks[Atomics.add(words, nextWord, 1)];
     if (task === undefined) return staged;
-    const unit = yield* stageUnit(task, content, full);
+    const unit = yield* unlessStopped(words, stageUnit(task, content, full));
     full = unit.full;
     bytes += unit.bytes;
     staged.push(unit);
     yield { entries: staged.length, bytes, path: task.path };
+  }
+}
+
+/** Work that also ends, in the middle of a directory or of a large file, when the other thread has been told to stop. */
+function* unlessStopped<T>(words: Int32Array, work: Work<T>): Work<T> {
+  try {
+    for (;;) {
+      if (Atomics.load(words, stopWord) === 1) throw new InterruptedError();
+      const step = work.next();
+      if (step.done === true) return step.value;
+      yield step.value;
+    }
+  } finally {
+    work.return(undefined as never);
   }
 }

@@ -8,6 +8,7 @@ import { mtimeUs } from '../../tree/entry.ts';
 import type { RelPath } from '../../tree/path.ts';
 import {
   maxFailureBytes,
+  recordEnds,
   recordHeader,
   recordHeaderBytes,
   recordKinds,
@@ -83,7 +84,8 @@ export class StreamContent implements Content {
     const why = sendFailures[header.bits];
     const text = header.size === 0 ? '' : Buffer.from(yield* this.#feed.exactly(header.size)).toString();
     if (why === 'source-changed') return new SourceChangedError();
-    return new StepError(why === 'unreadable' ? 'unreadable' : 'failed', `the other side could not read it: ${text}`);
+    if (why === 'unreadable') return new StepError('unreadable', text);
+    return new StepError('failed', `the other side could not send it: ${text}`);
   }
 
   *#whole(task: FetchTask, header: RecordHeader): Work<Copied> {
@@ -108,7 +110,7 @@ export class StreamContent implements Content {
         }
         if (isSparse) fs.ftruncateSync(file, header.size);
         progress.ended = true;
-        if ((yield* feed.exactly(1))[0] !== 1) throw new SourceChangedError();
+        checkEnd((yield* feed.exactly(1))[0]);
       });
     } catch (error) {
       // A full disk, say: the rest of this record is not wanted, but the next ones are.
@@ -150,7 +152,7 @@ export class StreamContent implements Content {
         }
         progress.ended = true;
         const end = yield* feed.exactly(deltaEndBytes);
-        if (end[0] !== 1) throw new SourceChangedError();
+        checkEnd(end[0]);
         patch.finish();
         if (!hash.copy().digest().equals(end.subarray(1))) throw new DeltaMismatchError();
       });
@@ -220,6 +222,13 @@ function* copyRange(from: number, to: number, hash: Hash, range: { offset: numbe
     done += piece.length;
     yield { entries: 0, bytes: 0, path: '' };
   }
+}
+
+/** @throws for content that is not, to its end, what the file held at one moment */
+function checkEnd(end: number | undefined): void {
+  if (end === recordEnds.intact) return;
+  if (end === recordEnds.unreadable) throw new StepError('unreadable', 'it could not be read to its end');
+  throw new SourceChangedError();
 }
 
 function broken(what: string): LockstepError {
