@@ -86,6 +86,7 @@ export async function openFarSide(
     if (command.firstLine !== undefined) process.stdin.write(command.firstLine);
     const ms = settings.connectTimeoutMs + (asks ? askingMs : 0);
     const opening = await hear(process, ms, (heard) => findOpening(heard, marker));
+    if (opening.kind === 'terminal') throw terminalInBetween(endpoint);
     if (opening.kind === 'served') {
       if (opening.version !== String(serveVersion)) throw foreignServer(endpoint, opening.version);
       attempt.succeeded();
@@ -281,7 +282,7 @@ async function wholeOutput(process: PipedProcess, timeoutMs: number): Promise<Bu
   }
 }
 
-type Opening = { kind: 'marker' } | { kind: 'served'; version: string };
+type Opening = { kind: 'marker' } | { kind: 'terminal' } | { kind: 'served'; version: string };
 
 /** Marker or greeting, behind whatever a login script printed. latin1: a character is a byte. */
 function findOpening(heard: Buffer, marker: Marker): { value: Opening; end: number } | undefined {
@@ -289,6 +290,10 @@ function findOpening(heard: Buffer, marker: Marker): { value: Opening; end: numb
   const line = `${marker.text}\n`;
   const at = text.indexOf(line);
   if (at >= 0) return { value: { kind: 'marker' }, end: at + line.length };
+  // A terminal makes CR LF of every LF: nothing that is said after that would be understood either.
+  const spoilt = `${marker.text}\r\n`;
+  const spoiltAt = text.indexOf(spoilt);
+  if (spoiltAt >= 0) return { value: { kind: 'terminal' }, end: spoiltAt + spoilt.length };
   const greeting = anyServeGreeting.exec(text);
   if (greeting === null) return undefined;
   return { value: { kind: 'served', version: greeting[1] ?? '' }, end: greeting.index + greeting[0].length };
@@ -305,6 +310,14 @@ function findLine(heard: Buffer, start: string): { value: string; end: number } 
   const at = heard.indexOf(start);
   const lineEnd = at < 0 ? -1 : heard.indexOf('\n', at);
   return lineEnd < 0 ? undefined : { value: heard.toString('latin1', at + start.length, lineEnd), end: lineEnd + 1 };
+}
+
+function terminalInBetween(endpoint: RemoteEndpoint): LockstepError {
+  return new LockstepError(
+    'connection',
+    `there is a terminal between here and ${escapeControls(describeTarget(endpoint))}, which changes the bytes that go through it`,
+    { hint: 'Leave out what asks for one: -t of docker, podman, kubectl and ssh.' },
+  );
 }
 
 const nodeHint = `Install Node ${minimumNodeMajor} or later there, or name its path with --remote-node.`;

@@ -85,6 +85,12 @@ const known: readonly Known[] = [
     hint: 'Lockstep needs at least a POSIX sh there, as busybox has it. Use an image with one, or a volume that another container shares.',
   },
   {
+    programs: ['compose'],
+    words: /unknown shorthand flag: '[Tf]'|'compose' is not a docker command/,
+    why: 'this docker has no compose',
+    hint: 'Install its compose plugin (the package is called docker-compose-plugin or docker-compose-v2).',
+  },
+  {
     programs: containers,
     words: /No such container|no container with (?:name|ID)|no such service/i,
     why: 'it does not exist',
@@ -247,7 +253,7 @@ function byExit(exit: Exit, programs: readonly string[]): { why: string; hint: s
   if (exit.code === 127 || exit.code === 126) {
     return {
       why: `there is no sh that can be run (exit status ${exit.code})`,
-      hint: 'Lockstep needs at least a POSIX sh there, as busybox has it.',
+      hint: 'Lockstep needs at least a POSIX sh there, as busybox has it, or behind a forced command lockstep by its full path.',
     };
   }
   return {

@@ -92,6 +92,7 @@ describe.each<[text: string, program: string, status: number, words: string, why
   ],
   ['compose://web/x', 'docker', 1, 'service "web" is not running', 'it is not running'],
   ['compose://web/x', 'docker', 1, 'no such service: web', 'it does not exist'],
+  ['compose://web/x', 'docker', 125, "unknown shorthand flag: 'T' in -T", 'this docker has no compose'],
   ['compose://web/x', 'docker', 14, 'no configuration file provided: not found', 'there is no compose file'],
   ['k8s://shop/web/x', 'kubectl', 1, 'Error from server (NotFound): pods "web" not found', 'it does not exist'],
   ['k8s://shop/web/x', 'kubectl', 1, 'error: context "prod" does not exist', 'there is no context of this name'],
@@ -240,6 +241,12 @@ describe('a far side', () => {
     expect(message).toMatch(
       /^the command .* sent more than 64 KB, and nothing of what was waited for\n {2}it printed: …\n {4}no terminal\n/,
     );
+  });
+
+  it('that is a terminal', async () => {
+    const { message, hint } = await failure(connectEcho(command('sh', '-c', 'sh | sed -u "s/$/\r/"')));
+    expect(message).toMatch(/^there is a terminal between here and the command "sh -c .*", which changes the bytes/);
+    expect(hint).toContain('-t of docker');
   });
 
   it('that is killed on the way', async () => {
