@@ -33,11 +33,17 @@ function ofSystem(error: unknown): LockstepError | undefined {
   return new LockstepError('io', `${reasonOf(error)} (${where.join(' ')})`, { cause: error });
 }
 
+/**
+ * What an agent may propose to add to the command line: it is printed as a command to be pasted into a shell, and an agent
+ * that is not trusted could think of other options.
+ */
+const proposable = ['--force-unlock'];
+
 export function fromWire(wire: WireError): Error {
   const details = {
     ...(wire.hint === undefined ? {} : { hint: wire.hint }),
     ...(wire.path === undefined ? {} : { path: wire.path }),
-    ...(wire.option === undefined ? {} : { option: wire.option }),
+    ...(wire.option !== undefined && proposable.includes(wire.option) ? { option: wire.option } : {}),
   };
   switch (wire.name) {
     case 'InterruptedError':

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { LockstepError } from '../../base/errors.ts';
 import { decodeTreeLazily } from '../../tree/codec.ts';
 import { distrustChunks } from '../../tree/distrust.ts';
-import { decode, encode } from '../../wire/codec.ts';
+import { encode, Reader } from '../../wire/codec.ts';
 import { Connection, type ConnectionOptions } from '../../wire/connection.ts';
 import { zstdAvailable } from '../../wire/packing.ts';
 import { explainResult } from '../explain-changes.ts';
@@ -45,7 +45,8 @@ export async function greetRemote(
     connection.onMessage((type, payload) => {
       try {
         if (type !== greetingType) throw new LockstepError('protocol', 'the far side does not greet');
-        resolve(decode(agentGreeting, payload));
+        // Not to its end: a later version may say more (greeting.ts).
+        resolve(agentGreeting.read(new Reader(payload)));
       } catch (error) {
         connection.destroy();
         reject(error instanceof Error ? error : new LockstepError('protocol', String(error)));
