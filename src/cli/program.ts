@@ -12,7 +12,9 @@ import { printError } from './render/error.ts';
 const help = `
 Examples:
   lockstep sync ~/work/project /mnt/backup/project     keep both in step, in both directions
-  lockstep push ./site /srv/www/site --delete          make the destination a mirror
+  lockstep push ./site web:/srv/www --delete           over ssh; make the destination a mirror
+  lockstep pull docker://db/var/backups ./backups      from a container
+  lockstep push ./site /srv/www -- docker exec -i web sh    through any command that gives a shell
   lockstep sync a b --dry-run                          show what would be done
   lockstep history ~/work/project                      what was replaced or deleted
   lockstep restore ~/work/project notes.txt            bring it back

@@ -158,7 +158,7 @@ export const syncOptionsSchema = z.strictObject({
   }),
   composeFile: option(z.optional(z.string().check(z.minLength(1, 'it is empty'))), {
     flags: '--compose-file <file>',
-    description: 'for compose:// roots',
+    description: 'for compose:// roots: the compose file (default: as docker compose finds it)',
     group: 'Remote',
   }),
   compress: option(z._default(z.enum(['auto', 'on', 'off']), 'auto'), {
@@ -178,7 +178,7 @@ export const syncOptionsSchema = z.strictObject({
   }),
   remoteNode: option(z.optional(z.string().check(z.minLength(1, 'it is empty'))), {
     flags: '--remote-node <path>',
-    description: 'the Node to use over there (default: the first of 18 or later that is found)',
+    description: 'a Node to try first over there (otherwise the first of 18 or later that is found)',
     group: 'Remote',
   }),
   agentCache: option(z._default(z.boolean(), false), {

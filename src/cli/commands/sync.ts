@@ -19,6 +19,14 @@ export interface Run {
   setExitCode: (code: number) => void;
 }
 
+/** Where a root may be. */
+const endpoints = `
+A root is a path, [user@]host:path, ssh://host:port/path, docker://CONTAINER/path, podman://…, compose://…,
+k8s://NAMESPACE/POD/path or vagrant://MACHINE/path. With -- COMMAND at the end, the remote root is an
+absolute path behind any command that gives a shell. Over there a POSIX sh and Node 18 or later are needed;
+nothing is installed. More: docs/endpoints.md
+`;
+
 const notes: Record<Direction, string> = {
   sync: `
 When both sides changed a file, the newer wins by default; the other version is kept in .lockstep/history on
@@ -38,11 +46,12 @@ Whatever is replaced or deleted there and exists nowhere else is kept in its .lo
 export function syncCommand(run: Run): Command {
   const command = new Command('sync')
     .description('Keep two directories in step, in both directions. The second is made if it is missing.')
-    .argument('[A]', 'the local root')
-    .argument('[B]', 'the other root')
+    .argument('[A]', 'the first root; it is called local')
+    .argument('[B]', 'the second root; it is called remote')
     .usage('[options] <A> <B>');
   return finish(command as unknown as Command, 'sync', run, [
     'lockstep sync ~/work/project /mnt/backup/project',
+    'lockstep sync ~/work/project ann@server:work/project    over ssh; from her home directory there',
     'lockstep sync a b --exclude node_modules --on-conflict both',
     'lockstep sync a b --dry-run --json',
     'lockstep sync a b --path src docs/guide.md',
@@ -59,6 +68,9 @@ export function pushCommand(run: Run): Command {
     'lockstep push ./site /srv/www/site',
     'lockstep push ./site /srv/www/site --delete         the destination becomes a mirror',
     'lockstep push ./build /opt/app --clean-out-first',
+    'lockstep push ./site web:/srv/www/site              over ssh',
+    'lockstep push ./site docker://web/srv/www           into a container',
+    'lockstep push ./site /srv/www -- docker exec -i web sh',
   ]);
 }
 
@@ -71,6 +83,8 @@ export function pullCommand(run: Run): Command {
   return finish(command as unknown as Command, 'pull', run, [
     'lockstep pull /mnt/server/data ./data',
     'lockstep pull /mnt/server/data ./data --delete',
+    'lockstep pull server:/var/log ./logs                over ssh',
+    'lockstep pull /var/log ./logs -- kubectl exec -i web-0 -- sh',
   ]);
 }
 
@@ -81,7 +95,10 @@ function finish(command: Command, direction: Direction, run: Run, examples: read
     .option('--json', 'one JSON object per event on stdout, and a summary (docs/json.md)')
     .addOption(new Option('-q, --quiet', 'only what needs attention').conflicts('verbose'))
     .option('-v, --verbose', 'show every path')
-    .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n${notes[direction]}`);
+    .addHelpText(
+      'after',
+      `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n${endpoints}${notes[direction]}`,
+    );
   // The operands' names differ by command, their number does not.
   const act = async (
     first: string | undefined,
