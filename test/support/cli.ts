@@ -1,7 +1,7 @@
 /** Running the built command line. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
-import { expect } from 'vitest';
+import { expect, type TestContext } from 'vitest';
 
 export const cliPath = path.resolve(import.meta.dirname, '../../dist/lockstep.cjs');
 
@@ -12,6 +12,11 @@ export const cliPath = path.resolve(import.meta.dirname, '../../dist/lockstep.cj
 const via = process.env['LOCKSTEP_TEST_VIA'] ?? 'local';
 /** False where the second root has an agent of its own, in a process that a test cannot get at. */
 export const bothHere = via === 'local';
+
+/** For tests of what only local roots have: skips where the second one is at the far end. @param why said of the skip */
+export function onlyHere(context: TestContext, why: string): void {
+  if (!bothHere) context.skip(why);
+}
 
 export interface Ran {
   code: number | null;

@@ -38,7 +38,7 @@ import { scanRoot } from './scan.ts';
 import { sendContent, type Place } from './send-content.ts';
 import { signAll } from './sign.ts';
 import { probeRoot } from './probe.ts';
-import { drive } from './slices.ts';
+import { drive, sliceMs } from './slices.ts';
 import { stagingTasks } from './stage-unit.ts';
 import { Stagers } from './stagers.ts';
 import { recoverStaging, Staging } from './staging.ts';
@@ -127,10 +127,13 @@ export class LocalReplica implements Replica {
     try {
       await before;
       const root = fs.realpathSync(opened.request.root);
+      let sliceEnd = performance.now() + sliceMs;
       for (const chunk of sendContent(requests, (path) => placeOf(root, path, opened.handles))) {
         if (control.signal.aborted) throw new InterruptedError();
-        yield chunk;
+        if (chunk.length > 0) yield chunk;
+        else if (performance.now() < sliceEnd) continue;
         await nextTurn();
+        sliceEnd = performance.now() + sliceMs;
       }
     } finally {
       done();

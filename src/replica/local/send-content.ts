@@ -36,6 +36,7 @@ export interface Place {
   byHandle: boolean;
 }
 
+/** An empty chunk now and then only gives the caller its turn: on a slow disk, a chunk of small files takes long to fill. */
 export function* sendContent(
   requests: readonly ReadRequest[],
   locate: (path: RelPath) => Place,
@@ -44,6 +45,7 @@ export function* sendContent(
   for (const [index, request] of requests.entries()) {
     yield* sendOne(out, index, request, locate);
     yield* out.full();
+    yield empty;
   }
   yield* out.rest();
 }
