@@ -44,7 +44,7 @@ function overThere(args: readonly string[]): readonly string[] {
     return args;
   const remote = command === 'pull' ? first : second;
   // Only absolute paths mean the same there; everything else is a test of what local roots are.
-  if (!remote.startsWith('/') || args.includes('--help')) return args;
+  if (!remote.startsWith('/') || args.includes('--help') || args.includes('--')) return args;
   if (via === 'sh') return [...args, '--', 'sh'];
   const there = `lockstep-test:${remote}`;
   const roots = command === 'pull' ? [there, second] : [first, there];
