@@ -55,7 +55,6 @@ async function connected(
       name,
       place: placeOf(endpoint),
       connection,
-      lastWords: () => process.stderrTail(),
       onClosed: async () => {
         await process.close();
       },

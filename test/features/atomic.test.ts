@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventsOf } from '../support/cli.ts';
+import { bothHere, eventsOf } from '../support/cli.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { injecting, untilHalted } from '../support/inject.ts';
 import { comparable, contents, file, fingerprints, history, write } from '../support/tree.ts';
@@ -282,9 +282,10 @@ describe('A18: a winner that does not arrive', () => {
       kill = () => void child.kill('SIGKILL');
     };
     const running = pair.run('sync', atomic, { env, onStart });
-    await untilHalted(pair.dir);
+    const halted = await untilHalted(pair.dir);
     meanwhile();
     kill();
+    if (!bothHere) process.kill(halted, 'SIGKILL');
     await running;
   }
 

@@ -4,8 +4,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
-import { cliPath, events, lockstep } from '../support/cli.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { cliPath, events, lockstep, onlyHere } from '../support/cli.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, file, write } from '../support/tree.ts';
 
@@ -130,6 +130,8 @@ describe('mistakes', () => {
 });
 
 describe('what is said', () => {
+  beforeEach((context) => onlyHere(context, 'these run with roots as a person names them here'));
+
   it('by default: the summary on stdout, the rest on stderr', async () =>
     withPair(async (pair) => {
       write(pair.a, { f: 'xyz', d: '' });

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { events, eventsOf, lockstep, type Ran } from '../support/cli.ts';
+import { events, eventsOf, lockstep, onlyHere, type Ran } from '../support/cli.ts';
 import { withPair } from '../support/pair.ts';
 import { file, write } from '../support/tree.ts';
 
@@ -168,8 +168,9 @@ describe('--json', () => {
       expect(eventsOf(again, 'notice')).toHaveLength(1);
     }));
 
-  it('ends with an error event when a guard or a mistake stops the run, and stderr stays empty', async () =>
+  it('ends with an error event when a guard or a mistake stops the run, and stderr stays empty', async (context) =>
     withPair(async (pair) => {
+      onlyHere(context, 'that a far root is the local one as well is seen by its lock only');
       const halted = await lockstep(['sync', pair.a, pair.a, '--json', '--state-dir', pair.state]);
       expectValid(halted);
       expect(halted).toMatchObject({ code: 3, stderr: '' });

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventsOf, lockstep } from '../support/cli.ts';
+import { eventsOf, lockstep, onlyHere } from '../support/cli.ts';
 import { withPair } from '../support/pair.ts';
 import { comparable, contents, file, fingerprints, history, link, litter, write } from '../support/tree.ts';
 
@@ -61,8 +61,9 @@ describe('A1: two-way', () => {
       pair.expectClean();
     }));
 
-  it('has one baseline, in whatever order the roots are named', async () =>
+  it('has one baseline, in whatever order the roots are named', async (context) =>
     withPair(async (pair) => {
+      onlyHere(context, 'exchanged, the other root is the far one: another link');
       await pair.agreed({ f: 'o', g: 'o' });
       remove(pair.b, 'f');
       const ran = await lockstep(['sync', pair.b, pair.a, '--state-dir', pair.state]);

@@ -81,7 +81,8 @@ describe('103: a disk that is too small', () => {
       delete before[''];
       const ran = await pair.sync();
       expect(ran.code, ran.stdout).toBe(3);
-      expect(eventsOf(ran, 'error')).toMatchObject([{ code: 'no-space', path: pair.b, exitCode: 3 }]);
+      expect(eventsOf(ran, 'error')).toMatchObject([{ code: 'no-space', exitCode: 3 }]);
+      expect(eventsOf(ran, 'error')[0]?.['path']).toContain(pair.b);
       const after = everything(path.join(disk, 'b'));
       delete after[''];
       expect(after).toEqual(before);

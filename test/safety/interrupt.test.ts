@@ -8,7 +8,7 @@ import { spawnSync, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { events, eventsOf, lockstep, type Ran } from '../support/cli.ts';
+import { events, eventsOf, lockstep, onlyHere, type Ran } from '../support/cli.ts';
 import { injecting, until, type Injection } from '../support/inject.ts';
 import { everything, expectTruth } from '../support/oracles.ts';
 import { withPair, type Pair } from '../support/pair.ts';
@@ -300,8 +300,9 @@ describe('an interrupt', () => {
 
 describe('a second interrupt', () => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    it(`(${signal}) ends a run at once that hangs in the file system; the next one cleans up`, async () =>
+    it(`(${signal}) ends a run at once that hangs in the file system; the next one cleans up`, async (context) =>
       withPair(async (pair) => {
+        onlyHere(context, 'an agent that hangs over there goes on hanging, and keeps its lock');
         await pair.agreed(many('old', past));
         write(pair.a, many('new', past + 10));
         // A thread that waits in the kernel, as for a server that does not answer: nothing can reach it there.

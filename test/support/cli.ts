@@ -1,7 +1,7 @@
 /** Running the built command line. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
-import { expect } from 'vitest';
+import { expect, type TestContext } from 'vitest';
 
 export const cliPath = path.resolve(import.meta.dirname, '../../dist/lockstep.cjs');
 
@@ -12,6 +12,11 @@ export const cliPath = path.resolve(import.meta.dirname, '../../dist/lockstep.cj
 const via = process.env['LOCKSTEP_TEST_VIA'] ?? 'local';
 /** False where the second root has an agent of its own, in a process that a test cannot get at. */
 export const bothHere = via === 'local';
+
+/** For tests of what only local roots have: skips where the second one is at the far end. @param why said of the skip */
+export function onlyHere(context: TestContext, why: string): void {
+  if (!bothHere) context.skip(why);
+}
 
 export interface Ran {
   code: number | null;
@@ -39,7 +44,7 @@ function overThere(args: readonly string[]): readonly string[] {
     return args;
   const remote = command === 'pull' ? first : second;
   // Only absolute paths mean the same there; everything else is a test of what local roots are.
-  if (!remote.startsWith('/') || args.includes('--help')) return args;
+  if (!remote.startsWith('/') || args.includes('--help') || args.includes('--')) return args;
   if (via === 'sh') return [...args, '--', 'sh'];
   const there = `lockstep-test:${remote}`;
   const roots = command === 'pull' ? [there, second] : [first, there];

@@ -28,7 +28,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const pause = (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 const halt = () => {
-  fs.writeFileSync(process.env.LOCKSTEP_TEST_HALTED, '');
+  fs.writeFileSync(process.env.LOCKSTEP_TEST_HALTED, String(process.pid));
   process.kill(process.pid, 'SIGSTOP');
   // The signal needs a moment to reach this thread.
   pause(50);
@@ -74,9 +74,10 @@ function haltedMark(dir: string): string {
   return path.join(dir, 'halted');
 }
 
-/** Returns when a run under `injecting` has reached its `halt()`. */
-export async function untilHalted(dir: string): Promise<void> {
-  await until(() => fs.existsSync(haltedMark(dir)));
+/** Returns when a run under `injecting` has reached its `halt()`. @returns the process that is stopped: the run's, or its far side's */
+export async function untilHalted(dir: string): Promise<number> {
+  await until(() => fs.existsSync(haltedMark(dir)) && fs.statSync(haltedMark(dir)).size > 0);
+  return Number(fs.readFileSync(haltedMark(dir), 'utf8'));
 }
 
 /** Polls for what cannot be waited for otherwise. */

@@ -4,6 +4,11 @@ import type { Progress } from '../replica.ts';
 export interface Channel {
   /** @param transfer buffers in the message that the sender gives away instead of having them copied */
   send(message: Message, transfer?: readonly ArrayBuffer[]): void;
+  /**
+   * When there is room for more of a stream of bytes; undefined when there is. What is queued here holds up whatever is
+   * sent after it: a cancel, a goodbye.
+   */
+  room(): Promise<void> | undefined;
   onMessage(listener: (message: Message) => void): void;
   /** Called once when the other end is gone, with the reason. */
   onClose(listener: (reason: Error) => void): void;

@@ -207,6 +207,7 @@ export class AgentClient implements Replica {
     try {
       for await (const bytes of content) {
         if (bytes.length > 0) await credits.take(bytes.length);
+        await this.#channel.room();
         if (!this.#waiting.has(id)) return;
         if (bytes.length > 0) this.#channel.send({ type: 'part', id, bytes });
       }

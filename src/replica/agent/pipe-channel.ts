@@ -4,6 +4,9 @@ import type { Connection } from '../../wire/connection.ts';
 import type { Channel, Message } from './channel.ts';
 import { MessageCodec, partHead, partType } from './protocol.ts';
 
+/** Enough to keep the pipe busy while compressing, and not more: on a slow line it takes seconds. */
+const mostQueued = 512 * 1024;
+
 export class PipeChannel implements Channel {
   readonly #connection: Connection;
   readonly #codec = new MessageCodec();
@@ -19,6 +22,10 @@ export class PipeChannel implements Channel {
     }
     const { type, payload } = this.#codec.encode(message);
     this.#connection.send(type, payload);
+  }
+
+  room(): Promise<void> | undefined {
+    return this.#connection.queuedBytes < mostQueued ? undefined : this.#connection.whenBelow(mostQueued);
   }
 
   onMessage(listener: (message: Message) => void): void {

@@ -26,8 +26,6 @@ export interface RemoteOptions {
   connection: Pick<ConnectionOptions, 'compress' | 'bytesPerSecond' | 'heartbeatMs' | 'silenceMs'>;
   /** Called when all is said: ends what the pipe leads to. */
   onClosed: () => Promise<void>;
-  /** What the far side said last on its stderr. */
-  lastWords: () => string;
 }
 
 /** Greets the agent that listens there. @throws LockstepError `connection` or `protocol` */
@@ -74,6 +72,29 @@ export interface Traffic {
   bytesOut: number;
 }
 
+/** Says which root it is that was lost, or that sends nonsense: there may be several. */
+class NamedChannel extends PipeChannel {
+  readonly #name: string;
+
+  constructor(connection: Connection, name: string) {
+    super(connection);
+    this.#name = name;
+  }
+
+  override onClose(listener: (reason: Error) => void): void {
+    super.onClose((reason) => listener(named(reason, this.#name)));
+  }
+}
+
+function named(error: Error, name: string): Error {
+  if (!(error instanceof LockstepError)) return error;
+  const { hint } = error;
+  return new LockstepError(error.code, `${name}: ${error.message}`, {
+    ...(hint === undefined ? {} : { hint }),
+    cause: error,
+  });
+}
+
 export class RemoteReplica extends AgentClient {
   readonly #connection: Connection;
   readonly #options: RemoteOptions;
@@ -85,7 +106,7 @@ export class RemoteReplica extends AgentClient {
     greeting: AgentGreeting,
     times: { sentAt: number; received: number },
   ) {
-    super(new PipeChannel(connection));
+    super(new NamedChannel(connection, options.name));
     this.#connection = connection;
     this.#options = options;
     // The greeting was written some time between our being ready to listen and our hearing it.

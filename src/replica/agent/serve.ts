@@ -102,7 +102,7 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
         const { changed, ...rest } = await replica.scan(argument, control);
         const chunks = changed.takeChunks() ?? [encodeTree(changed)];
         const lengths = chunks.map(({ length }) => length);
-        for (const chunk of chunks) sendPacked(id, chunk);
+        for (const chunk of chunks) await sendPacked(id, chunk, control);
         return { ...rest, chunks: lengths } satisfies PackedScanResult;
       }
       case 'digest':
@@ -112,6 +112,7 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
       case 'read':
         for await (const chunk of replica.read(argument, control)) {
           if (chunk.length > 0) await own.credits.take(chunk.length);
+          await channel.room();
           if (control.signal.aborted) throw new InterruptedError();
           if (chunk.length > 0) channel.send({ type: 'part', id, bytes: chunk });
         }
@@ -136,13 +137,14 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
   }
 
   /** A scan's packed tree is handed over, not copied: of a million files it is the largest thing there is. */
-  function sendPacked(id: number, chunk: Uint8Array): void {
-    if (chunk.length <= partBytes * 2) {
-      channel.send({ type: 'part', id, bytes: chunk }, ownBuffer(chunk));
-      return;
-    }
-    for (let at = 0; at < chunk.length; at += partBytes) {
-      channel.send({ type: 'part', id, bytes: chunk.slice(at, at + partBytes) });
+  async function sendPacked(id: number, chunk: Uint8Array, { signal }: Control): Promise<void> {
+    const isSmall = chunk.length <= partBytes * 2;
+    const length = isSmall ? chunk.length : partBytes;
+    for (let at = 0; at < chunk.length; at += length) {
+      await channel.room();
+      if (signal.aborted) throw new InterruptedError();
+      const bytes = isSmall ? chunk : chunk.slice(at, at + length);
+      channel.send({ type: 'part', id, bytes }, isSmall ? ownBuffer(chunk) : []);
     }
   }
 

@@ -21,6 +21,7 @@ export function startAgentThread(): Replica {
         worker.postMessage({ ...message, bytes }, [bytes.buffer]);
       } else worker.postMessage(message, transfer);
     },
+    room: () => undefined,
     onMessage: (listener: (message: Message) => void) => {
       worker.on('message', listener);
     },

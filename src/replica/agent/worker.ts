@@ -11,6 +11,7 @@ function serveRoot(port: MessagePort): void {
     send: (message: Message, transfer: readonly ArrayBuffer[] = []) => {
       port.postMessage(message, transfer);
     },
+    room: () => undefined,
     onMessage: (listener) => {
       port.on('message', listener);
     },

@@ -41,7 +41,7 @@ import { scanRoot } from './scan.ts';
 import { ChunkRing, sendContent } from './send-content.ts';
 import { signAll } from './sign.ts';
 import { probeRoot } from './probe.ts';
-import { drive } from './slices.ts';
+import { drive, sliceMs } from './slices.ts';
 import { stagingTasks } from './stage-unit.ts';
 import { Stagers } from './stagers.ts';
 import { recoverStaging, Staging } from './staging.ts';
@@ -138,10 +138,13 @@ export class LocalReplica implements Replica {
       const ring = this.#ring ?? new ChunkRing();
       this.#ring = undefined;
       const { handles } = opened;
+      let sliceEnd = performance.now() + sliceMs;
       for (const chunk of sendContent(requests, (path) => handles.locate(path), ring)) {
         if (control.signal.aborted) throw new InterruptedError();
-        yield chunk;
+        if (chunk.length > 0) yield chunk;
+        else if (performance.now() < sliceEnd) continue;
         await nextTurn();
+        sliceEnd = performance.now() + sliceMs;
       }
       this.#ring = ring;
     } finally {

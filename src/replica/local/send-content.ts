@@ -32,7 +32,11 @@ import { entryOf, matches, noGrain } from './stat.ts';
 
 const readBytes = 1 << 18;
 
-/** @param locate the path of a file for the file system, without a symlink on the way */
+/**
+ * An empty chunk now and then only gives the caller its turn: on a slow disk, a chunk of small files takes long to fill.
+ *
+ * @param locate the path of a file for the file system, without a symlink on the way
+ */
 export function* sendContent(
   requests: readonly ReadRequest[],
   locate: (path: RelPath) => string,
@@ -42,6 +46,7 @@ export function* sendContent(
   for (const [index, request] of requests.entries()) {
     yield* sendOne(out, index, request, locate);
     yield* out.full();
+    yield empty;
   }
   yield* out.rest();
 }

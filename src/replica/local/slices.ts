@@ -5,7 +5,8 @@
 import { InterruptedError } from '../../base/errors.ts';
 import type { Control, Progress } from '../replica.ts';
 
-const sliceMs = 8;
+/** How long an agent works until it looks what else there is. */
+export const sliceMs = 8;
 const progressEveryMs = 100;
 
 /** Nothing can be done until this settles: content that is still on its way. */
