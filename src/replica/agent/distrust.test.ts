@@ -32,7 +32,6 @@ it('names the version of an agent that says more than we know of', async () => {
       place: 'web',
       connection: { ...times, compress: 'off' },
       onClosed: () => Promise.resolve(),
-      lastWords: () => '',
     },
   );
   await expect(greeted).rejects.toThrow('web:/x serves another version of Lockstep, 9.9.9');
