@@ -35,11 +35,23 @@ export async function openRoot(
 ): Promise<OpenRoot> {
   // In this very thread: what it reads goes straight into the pipe, and what comes out of the pipe straight to disk.
   if (endpoint.kind === 'local') return { replica: new LocalReplica(), name: path.resolve(endpoint.path) };
-  const far = await openFarSide(endpoint, { ...settings.transport, ...control });
-  if (far.kind === 'served') return connected(endpoint, far, formatRemotePath(endpoint.path), settings);
+  // What is said on the way there is part of the error when one does not get there, and else told then.
+  const early: string[] = [];
+  let isThere = false;
+  const onStderr = (line: string): void => {
+    if (isThere) control.onStderr?.(line);
+    else early.push(line);
+  };
+  const arrived = (root: OpenRoot): OpenRoot => {
+    isThere = true;
+    for (const line of early) control.onStderr?.(line);
+    return root;
+  };
+  const far = await openFarSide(endpoint, { ...settings.transport, signal: control.signal, onStderr });
+  if (far.kind === 'served') return arrived(await connected(endpoint, far, formatRemotePath(endpoint.path), settings));
   program ??= packProgram(fs.readFileSync(agentFile));
   const root = far.root;
-  return connected(endpoint, await far.startAgent(program), root, settings);
+  return arrived(await connected(endpoint, await far.startAgent(program), root, settings));
 }
 
 async function connected(

@@ -1,6 +1,7 @@
 /** Serving a replica on the two ends of a pipe: the program that runs on the other machine, and `lockstep serve`. */
 import type { Readable, Writable } from 'node:stream';
 import { LockstepError } from '../../base/errors.ts';
+import { escapeControls } from '../../base/text.ts';
 import { version } from '../../base/version.ts';
 import { decode, encode } from '../../wire/codec.ts';
 import { Connection } from '../../wire/connection.ts';
@@ -27,7 +28,12 @@ export async function servePipe(input: Readable, output: Writable, restriction?:
   });
   connection.send(greetingType, greeting);
   await new Promise<void>((resolve) => {
-    connection.onClose(() => resolve());
+    let serving = false;
+    connection.onClose((error) => {
+      // The other side learns nothing but that the pipe ended: why is for its user to see, on stderr.
+      if (error?.code === 'protocol') process.stderr.write(`lockstep: ${escapeControls(error.message)}\n`);
+      if (!serving) resolve();
+    });
     connection.onMessage((type, payload) => {
       try {
         if (type !== greetingType) throw new LockstepError('protocol', 'a call before the greeting');
@@ -39,6 +45,7 @@ export async function servePipe(input: Readable, output: Writable, restriction?:
       }
       const local = new LocalReplica({ piped: true });
       const replica = restriction === undefined ? local : new RestrictedReplica(local, restriction);
+      serving = true;
       void serve(replica, new PipeChannel(connection)).then(resolve);
     });
   });

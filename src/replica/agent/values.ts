@@ -1,6 +1,6 @@
 /** How the values of the Replica interface look on a pipe, and what they must be to be believed. */
 import type { Reason, SkipReason } from '../../reconcile/plan.ts';
-import type { Entry } from '../../tree/entry.ts';
+import { syncedModeBits, type Entry } from '../../tree/entry.ts';
 import { distrustListing } from '../../tree/distrust.ts';
 import type { IgnoreRules } from '../../tree/ignore/rules.ts';
 import { isSafePath, isValidName } from '../../tree/path.ts';
@@ -57,6 +57,8 @@ export const fileName = refine(text, (value) => (isValidName(value) ? undefined 
 
 export const digest = refine(bytes(32), ({ length }) => (length === 32 ? undefined : `a digest of ${length} bytes`));
 const mode = refine(count, (value) => (value <= 0o7777 ? undefined : `the mode ${value}`));
+/** What a step may set: set-id bits belong to an owner and never travel (tree/entry.ts). */
+const stepMode = refine(count, (value) => ((value & ~syncedModeBits) === 0 ? undefined : `the mode ${value}`));
 
 export const entry: Codec<Entry> = struct({
   kind: oneOf('file', 'dir', 'symlink', 'special', 'unreadable', 'ignored'),
@@ -117,12 +119,12 @@ export const step: Codec<ApplyStep> = lazy(() =>
   tagged('op', {
     unit: struct({ path, source: entry, listing, filledLater: bool, reason }),
     mkdir: struct({ path, source: entry, reason }),
-    put: struct({ path, from: path, source: entry, expect: orUndefined(entry), mode, keep: bool, reason }),
+    put: struct({ path, from: path, source: entry, expect: orUndefined(entry), mode: stepMode, keep: bool, reason }),
     link: struct({ path, from: path, source: entry, expect: orUndefined(entry), keep: bool, reason }),
-    meta: struct({ path: pathOrRoot, expect: entry, mode: optional(mode), mtimeUs: optional(i64), reason }),
+    meta: struct({ path: pathOrRoot, expect: entry, mode: optional(stepMode), mtimeUs: optional(i64), reason }),
     remove: struct({ path, expect: entry, keep: bool, reason }),
     moves: struct({ path, moves: list(move) }),
-    'directory-time': struct({ path: pathOrRoot, mtimeUs: i64, mode: optional(mode) }),
+    'directory-time': struct({ path: pathOrRoot, mtimeUs: i64, mode: optional(stepMode) }),
     group: struct({ path, steps: list(step) }),
   }),
 );
