@@ -106,3 +106,70 @@ for (const isKnown of [true, false]) {
       }));
   });
 }
+
+describe('70: right after a run, in the same step of two seconds of a B that says that it is FAT', () => {
+  /** B also gives its ctimes in such steps, as FAT does. */
+  function coarseAltogether(pair: Pair): Record<string, string> {
+    const cut = `
+      if (typeof result?.ctimeNs === 'bigint') {
+        result.ctimeNs -= result.ctimeNs % 2_000_000_000n;
+        result.ctimeMs = result.ctimeNs / 1_000_000n;
+      } else if (result !== undefined) result.ctimeMs -= result.ctimeMs % 2000;`;
+    const inB = (of: string): string => `
+      let dir;
+      try { dir = ${of}; } catch { return; }
+      if (!(dir + '/').startsWith(${JSON.stringify(`${pair.b}/`)})) return;`;
+    const every = { match: /./, nth: 'every', when: 'after' } as const;
+    const statfs = `${inB('fs.realpathSync(args[0])')} return Object.assign(result, { type: ${fat} });`;
+    return injecting(
+      pair.dir,
+      { ...every, call: 'statfsSync', run: statfs },
+      { ...every, call: 'lstatSync', run: `${inB('fs.realpathSync(path.dirname(String(args[0])))')} ${cut}` },
+      { ...every, call: 'fstatSync', run: `${inB("fs.readlinkSync('/proc/self/fd/' + args[0])")} ${cut}` },
+    );
+  }
+
+  /** Files named alone and in a directory that is new, with times that lie long back, are on both sides since a moment. */
+  async function fresh(act: (pair: Pair, run: () => Promise<Ran>) => Promise<void>): Promise<void> {
+    await withPair(async (pair) => {
+      await pair.agreed({ other: 'o' });
+      const env = coarseAltogether(pair);
+      const run = async (): Promise<Ran> => pair.run('sync', ['--max-delete', 'off'], { env });
+      for (const name of ['alone', 'alone2', 'd/f', 'd/g']) write(pair.a, { [name]: file('1', { mtime: base }) });
+      // So that what follows falls into the same step.
+      await until(() => Date.now() % 2000 < 100);
+      const ran = await run();
+      expect([ran.code, eventsOf(ran, 'conflict')], ran.stdout).toEqual([0, []]);
+      await act(pair, run);
+    });
+  }
+
+  it('what is deleted on A does not come back', async () =>
+    fresh(async (pair, run) => {
+      for (const name of ['alone', 'd/f']) fs.rmSync(path.join(pair.a, name));
+      const ran = await run();
+      expect([ran.code, eventsOf(ran, 'conflict')], ran.stdout).toEqual([0, []]);
+      pair.expectBoth({ other: 'o', alone2: '1', d: 'dir', 'd/g': '1' });
+    }));
+
+  it('what is edited on A is no conflict', async () =>
+    fresh(async (pair, run) => {
+      write(pair.a, { alone: file('2', { mtime: base + 10 }), 'd/f': file('2', { mtime: base + 10 }) });
+      const ran = await run();
+      expect([ran.code, eventsOf(ran, 'conflict')], ran.stdout).toEqual([0, []]);
+      pair.expectBoth({ other: 'o', alone: '2', alone2: '1', d: 'dir', 'd/f': '2', 'd/g': '1' });
+    }));
+
+  it('an edit on B that shows in no time is seen once the clock has moved on', async () =>
+    fresh(async (pair, run) => {
+      for (const name of ['alone', 'd/f']) {
+        fs.writeFileSync(path.join(pair.b, name), '2');
+        fs.utimesSync(path.join(pair.b, name), base, base);
+      }
+      const edited = Date.now();
+      await until(() => Date.now() > edited + 2000);
+      const ran = await run();
+      expect([ran.code, eventsOf(ran, 'conflict')], ran.stdout).toEqual([0, []]);
+      pair.expectBoth({ other: 'o', alone: '2', alone2: '1', d: 'dir', 'd/f': '2', 'd/g': '1' });
+    }));
+});
