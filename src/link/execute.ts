@@ -237,7 +237,7 @@ class Executor {
     const [a, b] = side === 'a' ? [made, source] : [source, made];
     // What is kept holds no decoded names: a million of them would weigh more than the records.
     const bare = (listing: Listing): Listing => new Listing(listing.bytes);
-    baseline.recordListings([{ dir: unit.path, a: bare(a), b: bare(b) }]);
+    baseline.recordListings([{ dir: unit.path, a: bare(a), b: bare(b), digests: result.digests ?? [] }]);
     if (unit.path === step.path) this.#outcomes.done(unit.path, side, result.observed);
     else baseline.record(unit.path, ...bySide(side, result.observed, unit.source));
     report.action({ op: 'create', side, path: unit.path, kind: 'dir', bytes: 0, reason: step.reason });

@@ -173,6 +173,11 @@ export interface Failure {
   detail: string;
 }
 
+export interface FileDigest {
+  name: string;
+  digest: Uint8Array;
+}
+
 /** What one step came to. */
 export interface StepResult {
   /** Index in the batch. */
@@ -184,6 +189,8 @@ export interface StepResult {
   listing?: Uint8Array;
   /** SHA-256 of the content, where it was computed. */
   digest?: Uint8Array;
+  /** Units: likewise, of files in the directory, by name. */
+  digests?: FileDigest[];
   /** Moves: what became of each path. */
   moved?: { from: RelPath; to: RelPath; observed: Entry | undefined }[];
   /** Groups: the results of its steps; empty when none was begun. */

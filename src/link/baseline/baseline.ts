@@ -20,6 +20,7 @@ import { isRacy } from '../../tree/entry.ts';
 import { Listing } from '../../tree/listing.ts';
 import { baseName, isWithin, joinPath, parentPath, rebasePath, type RelPath } from '../../tree/path.ts';
 import { encodeTree } from '../../tree/codec.ts';
+import type { FileDigest } from '../../replica/replica.ts';
 import { Tree } from '../../tree/tree.ts';
 import { onState } from '../state-errors.ts';
 import { decodeRecords, encodeRecord, type DigestChange, type LogRecord } from './records.ts';
@@ -190,16 +191,24 @@ export class Baseline implements AgreedState {
     if (pending === undefined) this.#pending.set(dir, (pending = { a: new Map(), b: new Map(), digests: [] }));
     pending.a.set(name, a);
     pending.b.set(name, b);
-    // A digest is only worth its place where metadata is not to be trusted.
-    const worth = digest !== undefined && ((a !== undefined && isRacy(a)) || (b !== undefined && isRacy(b)));
+    const worth = digest !== undefined && isDigestWorth(a, b);
     if (worth || this.digests.has(path)) {
       pending.digests.push({ name, sha256: worth ? Buffer.from(digest).toString('hex') : undefined });
     }
   }
 
-  /** Whole directories that were just made alike. Takes effect at once. */
-  recordListings(listings: readonly { dir: RelPath; a: Listing; b: Listing }[]): void {
-    this.#add(listings.map(({ dir, a, b }) => ({ type: 'set', dir, a, b })));
+  /** Whole directories that were just made alike, with what digests are known of the files. Takes effect at once. */
+  recordListings(listings: readonly { dir: RelPath; a: Listing; b: Listing; digests?: readonly FileDigest[] }[]): void {
+    const records: LogRecord[] = [];
+    for (const { dir, a, b, digests = [] } of listings) {
+      records.push({ type: 'set', dir, a, b });
+      const worth = digests.filter(({ name }) => isDigestWorth(a.get(name), b.get(name)));
+      if (worth.length === 0) continue;
+      const changes = worth.map(({ name, digest }) => ({ name, sha256: Buffer.from(digest).toString('hex') }));
+      const { empty } = Listing;
+      records.push({ type: 'patch', dir, a: empty, b: empty, goneA: [], goneB: [], digests: changes });
+    }
+    this.#add(records);
   }
 
   /** Renames that were carried out on the side that did not have them yet, all at once. Takes effect at once. */
@@ -407,6 +416,11 @@ function makeDirectory(dir: string): void {
 
 /** The roots' own entries are recorded in a directory that no path can name. */
 const rootKey = '/';
+
+/** A digest is only worth its place where metadata is not to be trusted. */
+function isDigestWorth(a: Entry | undefined, b: Entry | undefined): boolean {
+  return (a !== undefined && isRacy(a)) || (b !== undefined && isRacy(b));
+}
 
 /** Memory that worker threads see without a copy. */
 function sharedBytes(length: number): Uint8Array {

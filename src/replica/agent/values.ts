@@ -138,6 +138,7 @@ export const stepResult: Codec<StepResult> = lazy(() =>
     observed: orUndefined(entry),
     listing: optional(listing),
     digest: optional(digest),
+    digests: optional(list(struct({ name: fileName, digest }))),
     moved: optional(list(struct({ from: path, to: path, observed: orUndefined(entry) }))),
     inner: optional(list(stepResult)),
     failures: list(failure),

@@ -10,12 +10,13 @@
  */
 import fs from 'node:fs';
 import { errnoCode, unreachable } from '../../base/errors.ts';
-import { mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
+import { flags, mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
+import { Listing } from '../../tree/listing.ts';
 import { isSafePath, type RelPath } from '../../tree/path.ts';
 import type { Reason } from '../../reconcile/plan.ts';
 import type { ApplyBatch, ApplyStep, Failure, StepResult, UnitStep } from '../replica.ts';
-import type { Content } from './content.ts';
+import { maxGrainToWaitNs, wantsDigest, type Content } from './content.ts';
 import type { Copied } from './copy.ts';
 import { openNoFollow, pathOfHandle, type DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
@@ -24,7 +25,7 @@ import { removeDirectoryIfOnly } from './perishable.ts';
 import { DeltaMismatchError, failureOf, StepError } from './failure.ts';
 import { makeSymlink, type StagedUnit } from './stage-unit.ts';
 import type { Staging } from './staging.ts';
-import { lstatIfPresent, matches, observe, readTarget } from './stat.ts';
+import { grainNow, isWithinGrain, lstatIfPresent, matches, observe, readTarget } from './stat.ts';
 import type { Work } from './slices.ts';
 import { setTimes } from './utime.ts';
 
@@ -222,9 +223,21 @@ class Applier {
     fs.renameSync(staged, toFs(target));
     // An owner may only rename a directory that he may write to: what the source denies itself is set afterwards.
     if ((mode & 0o700) !== 0o700 && !unit.step.filledLater) this.#setMode(target, mode);
-    unit.result.listing = unit.staged.listing;
+    unit.result.listing = this.#withRacyFlags(unit.staged);
+    if (unit.staged.digests.length > 0) unit.result.digests = unit.staged.digests;
     unit.result.observed = observe(target, this.#granularityNs);
     this.#changed();
+  }
+
+  /** What was made so lately that a further edit might not show (a coarse clock is not waited for) says so. */
+  #withRacyFlags({ listing, lastWriteMs }: StagedUnit): Uint8Array {
+    const grain = grainNow(this.#granularityNs);
+    if (BigInt(lastWriteMs) * 1_000_000n < grain.fromNs) return listing;
+    const entries = [...new Listing(listing).entries()].map(([name, entry]): [string, Entry] => {
+      const isRacy = entry.kind === 'file' && isWithinGrain(entry, grain);
+      return [name, isRacy ? { ...entry, flags: entry.flags | flags.racy } : entry];
+    });
+    return Listing.from(entries).bytes;
   }
 
   #mkdir(step: StepOf<'mkdir'>, result: StepResult): void {
@@ -284,7 +297,14 @@ class Applier {
   }
 
   *#copy(to: string, { path, from, source, mode }: StepOf<'put'>): Work<Copied> {
-    const copied = yield* this.#content.fetch({ to, path, from, source, mode });
+    const copied = yield* this.#content.fetch({
+      to,
+      path,
+      from,
+      source,
+      mode,
+      digest: wantsDigest(source, this.#granularityNs),
+    });
     this.#bytes += copied.bytes;
     return copied;
   }
@@ -681,7 +701,8 @@ class Applier {
   *#settle(): Work<void> {
     const last = Math.max(this.#lastChangeMs, ...this.#waiting.map((unit) => unit.staged.lastWriteMs));
     const grainMs = Number(this.#granularityNs) / 1e6;
-    if (this.#unobserved.length + this.#waiting.length === 0 || grainMs > 100) return;
+    if (this.#unobserved.length + this.#waiting.length === 0) return;
+    if (this.#granularityNs > maxGrainToWaitNs) return;
     for (;;) {
       const left = last + grainMs + 1 - Date.now();
       if (left <= 0 || left > grainMs + 1) return;

@@ -1,5 +1,5 @@
 /** Where the content of new files comes from; one of them per batch. */
-import { mtimeUs, type Entry } from '../../tree/entry.ts';
+import { isRacy, mtimeUs, type Entry } from '../../tree/entry.ts';
 import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
 import { copyContent, ofSource, type Copied } from './copy.ts';
 import { maxPathLength, openFarDirectory } from './dir-handles.ts';
@@ -17,6 +17,8 @@ export interface FetchTask {
   /** The file as it must be while it is read. */
   source: Entry;
   mode: number;
+  /** Also take the SHA-256. */
+  digest: boolean;
 }
 
 export interface Content {
@@ -24,8 +26,15 @@ export interface Content {
   fetch(task: FetchTask): Work<Copied>;
 }
 
-/** What was written a moment ago may be written again within the same tick: its digest is worth having (DESIGN §3.5). */
-export function wantsDigest(source: Entry): boolean {
+/** A coarser clock is not waited for until it has moved on (apply.ts): what is made under it is born racy. */
+export const maxGrainToWaitNs = 100_000_000n;
+
+/**
+ * What was written a moment ago may be written again within the same tick, and so may a copy that is made under a coarse
+ * clock: the digest is worth having, so that the record can say what the content was (DESIGN §3.5).
+ */
+export function wantsDigest(source: Entry, granularityNs: bigint): boolean {
+  if (granularityNs > maxGrainToWaitNs || isRacy(source)) return true;
   return Date.now() - Number(source.mtimeNs / 1_000_000n) < 1000;
 }
 
@@ -37,8 +46,8 @@ export class HostContent implements Content {
     this.#root = root;
   }
 
-  *fetch({ to, from, source, mode }: FetchTask): Work<Copied> {
-    const request = { to, expect: source, mode, mtimeUs: mtimeUs(source), digest: wantsDigest(source) };
+  *fetch({ to, from, source, mode, digest }: FetchTask): Work<Copied> {
+    const request = { to, expect: source, mode, mtimeUs: mtimeUs(source), digest };
     // By plain path, which is much cheaper than through handles; what was opened is seen to be there and nowhere else.
     const path = `${this.#root}/${from}`;
     if (path.length < maxPathLength) return yield* copyContent({ ...request, from: path, byHandle: false });

@@ -158,7 +158,7 @@ export class LocalReplica implements Replica {
     // One batch after the other, whatever the caller has sent ahead: later ones build on the directories of earlier ones.
     const before = this.#applying;
     const own = async (): Promise<StepResult[]> => {
-      const tasks = stagingTasks(batch, opened.staging);
+      const tasks = stagingTasks(batch, opened);
       if (batch.content?.via === 'host') {
         const { hostPath } = batch.content;
         const staged = await this.#stagers.stage(tasks, hostPath, control);

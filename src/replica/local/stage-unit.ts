@@ -6,8 +6,8 @@ import fs from 'node:fs';
 import { mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
 import { Listing } from '../../tree/listing.ts';
 import { isValidName, joinPath, type RelPath } from '../../tree/path.ts';
-import type { ApplyBatch, Failure } from '../replica.ts';
-import type { Content } from './content.ts';
+import type { ApplyBatch, Failure, FileDigest } from '../replica.ts';
+import { wantsDigest, type Content } from './content.ts';
 import type { Copied } from './copy.ts';
 import { failureOf, StepError } from './failure.ts';
 import { toFs } from './fs-path.ts';
@@ -24,6 +24,8 @@ export interface StagingTask {
   path: RelPath;
   /** Packed listing of the source directory. */
   listing: Uint8Array;
+  /** Tick of the clock that stamps what is made, nanoseconds. */
+  granularityNs: bigint;
 }
 
 export interface StagedUnit {
@@ -33,6 +35,8 @@ export interface StagedUnit {
   path: string | undefined;
   /** Packed listing of what was made. */
   listing: Uint8Array;
+  /** SHA-256 of the files for which it was taken. */
+  digests: FileDigest[];
   failures: Failure[];
   bytes: number;
   lastWriteMs: number;
@@ -41,11 +45,14 @@ export interface StagedUnit {
 }
 
 /** The new directories of a batch, those in groups included. */
-export function stagingTasks(batch: ApplyBatch, staging: Staging): StagingTask[] {
+export function stagingTasks(
+  batch: ApplyBatch,
+  { staging, granularityNs }: { staging: Staging; granularityNs: bigint },
+): StagingTask[] {
   return batch.steps
     .flatMap((step) => (step.op === 'group' ? step.steps : [step]))
     .flatMap((step) =>
-      step.op === 'unit' ? [{ to: staging.fresh('d'), path: step.path, listing: step.listing }] : [],
+      step.op === 'unit' ? [{ to: staging.fresh('d'), path: step.path, listing: step.listing, granularityNs }] : [],
     );
 }
 
@@ -56,6 +63,7 @@ export function* stageUnit(task: StagingTask, content: Content, full?: string): 
     of: task.path,
     path: undefined,
     listing: Listing.empty.bytes,
+    digests: [],
     failures: [],
     bytes: 0,
     lastWriteMs: 0,
@@ -85,7 +93,15 @@ export function* stageUnit(task: StagingTask, content: Content, full?: string): 
       if (source.kind === 'symlink') made.push([name, makeSymlink(to, source)]);
       else {
         const mode = syncedMode(source);
-        const copied = yield* content.fetch({ to, path, from: path, source, mode });
+        const copied = yield* content.fetch({
+          to,
+          path,
+          from: path,
+          source,
+          mode,
+          digest: wantsDigest(source, task.granularityNs),
+        });
+        if (copied.digest !== undefined) unit.digests.push({ name, digest: copied.digest });
         unit.bytes += copied.bytes;
         made.push([name, entryOfCopy(copied, mode)]);
       }

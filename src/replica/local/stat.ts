@@ -43,7 +43,7 @@ export function grainNow(granularityNs: bigint): Grain {
 /** No time is too close: for entries that are compared and thrown away. */
 export const noGrain: Grain = { fromNs: 1n, toNs: 0n };
 
-export function isWithinGrain(stats: BigIntStats, grain: Grain): boolean {
+export function isWithinGrain(stats: Pick<BigIntStats, 'mtimeNs' | 'ctimeNs'>, grain: Grain): boolean {
   return (
     (stats.ctimeNs >= grain.fromNs && stats.ctimeNs <= grain.toNs) ||
     (stats.mtimeNs >= grain.fromNs && stats.mtimeNs <= grain.toNs)

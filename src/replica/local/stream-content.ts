@@ -19,8 +19,8 @@ import {
 } from '../content-stream.ts';
 import type { ApplyStep } from '../replica.ts';
 import { wantedContent } from '../wanted-content.ts';
-import { wantsDigest, type Content, type FetchTask } from './content.ts';
 import type { Bases } from './bases.ts';
+import type { Content, FetchTask } from './content.ts';
 import type { ContentFeed } from './content-feed.ts';
 import { createNew, finishFile, SourceChangedError, writeFully, writeWithHoles, type Copied } from './copy.ts';
 import { DeltaMismatchError, StepError } from './failure.ts';
@@ -94,7 +94,7 @@ export class StreamContent implements Content {
       throw new SourceChangedError();
     }
     const isSparse = (header.bits & sparseBit) !== 0;
-    const hash = wantsDigest(task.source) ? crypto().createHash('sha256') : undefined;
+    const hash = task.digest ? crypto().createHash('sha256') : undefined;
     const feed = this.#feed;
     const progress = { left: header.size, ended: false };
     try {
