@@ -420,6 +420,37 @@ describe('names, kinds, metadata, apart', () => {
     pair.expectEqual();
   });
 
+  bothWays(
+    '64 names in a new directory, of files whose other names are touched in the same run',
+    async (pair, roots) => {
+      write(pair.a, { replaced: 'o', 'removed of many': 'o', renamed: 'p', moded: 'm', beside: 'b' });
+      expect((await pair.sync()).code).toBe(0);
+      const names = ['replaced', 'removed of many', 'renamed', 'moded'];
+      fs.mkdirSync(path.join(roots.a, 'new/deep'), { recursive: true });
+      for (const name of names) fs.linkSync(path.join(roots.a, name), path.join(roots.a, 'new', name));
+      write(roots.a, { 'new/deep/one': 't' });
+      fs.linkSync(path.join(roots.a, 'new/deep/one'), path.join(roots.a, 'new/twin'));
+      write(roots.b, { replaced: 'edited in B' });
+      fs.rmSync(path.join(roots.b, 'removed of many'));
+      fs.renameSync(path.join(roots.b, 'renamed'), path.join(roots.b, 'renamed in B'));
+      fs.chmodSync(path.join(roots.b, 'moded'), 0o600);
+      const ran = await pair.sync();
+      expect([ran.code, eventsOf(ran, 'skip')], ran.stdout).toEqual([0, []]);
+      expect(contents(roots.b)).toMatchObject({
+        'new/replaced': 'o',
+        'new/removed of many': 'o',
+        'new/renamed': 'p',
+        'new/moded': 'm',
+        'new/twin': 't',
+        'new/deep/one': 't',
+      });
+      const next = await pair.sync();
+      expect(next.code, next.stdout).toBe(0);
+      pair.expectEqual();
+      await pair.expectIdle();
+    },
+  );
+
   bothWays('64 hard-linked pair edited through one name; the other name edited in B', async (pair, roots) => {
     await pair.agreed({ f: file('o', { mtime: early }), g: file('o', { mtime: early }) });
     fs.rmSync(path.join(roots.a, 'g'));
