@@ -8,6 +8,7 @@ import { isWithin, joinPath, type RelPath } from '../tree/path.ts';
 import type { ReconcileInput } from '../reconcile/input.ts';
 import { otherSide, type Side } from '../reconcile/options.ts';
 import type { Plan, Step, TreeStep } from '../reconcile/plan.ts';
+import { inodesTouched } from '../reconcile/reconcile.ts';
 import type { ApplyStep, Failure, OpenedRoot, Replica, StepResult, UnitStep } from '../replica/replica.ts';
 import { applyWithContent } from './content.ts';
 import { actionOfStep, createAction, unitsOf, type TreeUnit } from './actions.ts';
@@ -61,11 +62,14 @@ class Executor {
   readonly #execution: Execution;
   readonly #outcomes: Outcomes;
   readonly #closing: Closing = { a: new Map(), b: new Map() };
+  /** Files with a name that a step touches, by inode. */
+  readonly #touched: Record<Side, ReadonlyMap<bigint, number>>;
   readonly #progress = { entries: 0, bytes: 0, running: { a: 0, b: 0 } };
 
   constructor(execution: Execution) {
     this.#execution = execution;
     this.#outcomes = new Outcomes(execution.baseline, execution.plan.agreements);
+    this.#touched = inodesTouched(execution.plan);
   }
 
   async run(): Promise<void> {
@@ -203,18 +207,25 @@ class Executor {
       for (const { path, why } of unit.left) this.#execution.report.skip({ path, side: otherSide(step.side), why });
       const filledLater = isFilledLater(unit.listing);
       const { path, source, listing } = unit;
+      const touched = this.#touched[otherSide(step.side)];
+      const moving = new Map<string, Entry>();
+      let bytes = 0;
+      for (const [name, entry] of listing.entries()) {
+        bytes += entry.size;
+        // What is done to another name of the file in this run moves its ctime: it goes by the rest.
+        if (entry.kind === 'file' && touched.has(entry.ino)) moving.set(name, { ...entry, ctimeNs: 0n });
+      }
+      const expected = moving.size === 0 ? listing : listing.with(moving);
       // A copy of its own: a view would take the whole tree's memory along when it is sent.
       const apply: UnitStep = {
         op: 'unit',
         path,
         source,
-        listing: listing.bytes.slice(),
+        listing: expected.bytes.slice(),
         filledLater,
         reason: step.reason,
       };
       const finish = (result: StepResult): void => this.#finishUnit(step, unit, result);
-      let bytes = 0;
-      for (const [, entry] of listing.entries()) bytes += entry.size;
       yield { side: step.side, task: { step: apply, files: listing.size + 1, bytes, finish } };
     }
   }

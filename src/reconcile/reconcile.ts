@@ -870,8 +870,8 @@ function unionOfNames(...listings: readonly Listing[]): string[] {
   return [...union].sort();
 }
 
-/** How many steps touch each file that there is by now, by side. */
-function inodesTouched({ moves, clear, content, metadata, removals }: Plan): Record<Side, Map<bigint, number>> {
+/** How many steps touch each file that there is by now, by side and inode: they move the ctime of all its names. */
+export function inodesTouched({ moves, clear, content, metadata, removals }: Plan): Record<Side, Map<bigint, number>> {
   const touched = { a: new Map<bigint, number>(), b: new Map<bigint, number>() };
   for (const step of [...moves, ...clear, ...content, ...metadata, ...removals]) {
     if (!('expect' in step) || step.expect?.kind !== 'file') continue;
