@@ -12,8 +12,11 @@ export function distrustListing(bytes: Uint8Array): string | undefined {
   if (lengths !== undefined) return lengths;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const count = view.getUint32(0, true);
+  // What means nothing must be nothing, too: listings are compared as bytes.
+  if (view.getUint32(12, true) !== 0) return 'something where there is nothing to say';
   let links = 0;
   for (let i = 0, at = headerBytes; i < count; i += 1, at += recordBytes) {
+    if (view.getUint32(at + 36, true) !== 0) return 'something where there is nothing to say';
     const kind = (view.getUint32(at + 32, true) >>> 16) & 15;
     if (kind > lastKind) return 'an entry of no known kind';
     if (view.getBigUint64(at + 24, true) > BigInt(Number.MAX_SAFE_INTEGER)) return 'a file of an impossible size';
