@@ -1,0 +1,236 @@
+/** Content sent and taken: whatever goes wrong with some files, the stream stays in step and the others arrive whole. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Entry } from '../../tree/entry.ts';
+import type { ReadRequest } from '../content-stream.ts';
+import type { ApplyStep, Failure } from '../replica.ts';
+import { ContentFeed } from './content-feed.ts';
+import { DirHandles } from './dir-handles.ts';
+import { failureOf } from './failure.ts';
+import { sendContent } from './send-content.ts';
+import { signAll } from './sign.ts';
+import type { Work } from './slices.ts';
+import { observe } from './stat.ts';
+import { StreamContent } from './stream-content.ts';
+
+let dir: string;
+let handles: DirHandles;
+
+beforeEach(() => {
+  dir = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-stream-')));
+  for (const name of ['from', 'to', 'base']) fs.mkdirSync(path.join(dir, name));
+  handles = new DirHandles(path.join(dir, 'base'));
+});
+afterEach(() => {
+  handles.close();
+  fs.rmSync(dir, { recursive: true });
+});
+
+/** Runs work to its end; when it waits, `feed` is to bring more. */
+function run<T>(work: Work<T>, feed: () => void = () => undefined): T {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    if ('until' in step.value) feed();
+  }
+}
+
+const troubles = ['none', 'none', 'none', 'gone', 'changed', 'no room', 'full', 'not wanted', 'base gone'] as const;
+
+const wanted = fc.record({
+  size: fc.constantFrom(0, 1, 15, 4096, 70_000, (1 << 18) - 16, 600_000),
+  seed: fc.nat(255),
+  holes: fc.boolean(),
+  /** What stands there already, made of it by changing a few bytes. */
+  delta: fc.boolean(),
+  trouble: fc.constantFrom(...troubles),
+});
+
+type Wanted = typeof wanted extends fc.Arbitrary<infer T> ? T : never;
+
+function contentOf({ size, seed, holes }: Wanted): Buffer {
+  const bytes = Buffer.alloc(size);
+  // Not periodic, so that a delta has something to find.
+  let state = seed + 1;
+  for (let i = 0; i < size; i += 1) {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    if (!holes || i % 200_000 < 1000) bytes[i] = state >>> 16;
+  }
+  return bytes;
+}
+
+function seen(name: string): Entry {
+  const entry = observe(path.join(dir, name), 0n);
+  if (entry === undefined) throw new Error(`no ${name}`);
+  return entry;
+}
+
+/** After so many calls the system refuses it. */
+function failing(call: 'readSync' | 'writeSync', code: string, after: number): void {
+  const original = fs[call] as (...args: unknown[]) => number;
+  let calls = 0;
+  vi.spyOn(fs, call).mockImplementation((...args: unknown[]) => {
+    calls += 1;
+    if (calls > after) throw Object.assign(new Error(code), { code, syscall: call });
+    return original(...args);
+  });
+}
+
+describe('a stream of content', () => {
+  it('stays in step, however it is cut and whatever becomes of single files', () => {
+    const cuts = fc.array(fc.integer({ min: 1, max: 300_000 }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(fc.array(wanted, { minLength: 1, maxLength: 8 }), cuts, (files, sizes) => {
+        for (const name of ['from', 'to', 'base']) {
+          for (const old of fs.readdirSync(path.join(dir, name))) fs.rmSync(path.join(dir, name, old));
+        }
+        const steps: ApplyStep[] = [];
+        const requests: ReadRequest[] = [];
+        for (const [i, file] of files.entries()) {
+          const [name, bytes] = [`f${i}`, contentOf(file)];
+          fs.writeFileSync(path.join(dir, 'from', name), bytes);
+          const source = seen(`from/${name}`);
+          let expected: Entry | undefined;
+          const request: ReadRequest = { path: name, expect: source };
+          if (file.delta) {
+            const older = Buffer.concat([Buffer.from('older'), bytes]);
+            fs.writeFileSync(path.join(dir, 'base', name), older);
+            expected = seen(`base/${name}`);
+            const [signature] = run(signAll(handles, [{ path: name, expect: expected }]));
+            if (signature !== undefined) request.signature = signature;
+          }
+          requests.push(request);
+          steps.push({
+            op: 'put',
+            path: name,
+            from: name,
+            source,
+            expect: expected,
+            mode: 0o644,
+            keep: false,
+            reason: 'edited',
+          });
+        }
+        for (const [i, { trouble }] of files.entries()) {
+          const at = path.join(dir, 'from', `f${i}`);
+          if (trouble === 'gone') fs.rmSync(at);
+          if (trouble === 'changed') fs.appendFileSync(at, 'more');
+          if (trouble === 'base gone') fs.rmSync(path.join(dir, 'base', `f${i}`), { force: true });
+        }
+        const sent = Buffer.concat([
+          ...sendContent(requests, (name) => ({ path: path.join(dir, 'from', name), byHandle: false })),
+        ]);
+        let at = 0;
+        let given = 0;
+        const feed = new ContentFeed(() => undefined);
+        const more = (): void => {
+          if (at >= sent.length) feed.end();
+          const size = sizes[given % sizes.length] ?? 1;
+          feed.push(Uint8Array.from(sent.subarray(at, at + size)));
+          at += size;
+          given += 1;
+        };
+        const stream = new StreamContent(feed, steps, (name) => {
+          const base = path.join(dir, 'base', name);
+          return fs.existsSync(base) ? fs.openSync(base, 'r') : undefined;
+        });
+        for (const [i, file] of files.entries()) {
+          const name = `f${i}`;
+          if (file.trouble === 'not wanted') continue;
+          const to = path.join(dir, file.trouble === 'no room' ? 'nowhere' : 'to', name);
+          const source = requests[i]?.expect ?? seen('from');
+          if (file.trouble === 'full') failing('writeSync', 'ENOSPC', 1);
+          let failure: Failure | undefined;
+          let digest: Uint8Array | undefined;
+          try {
+            const task = { to, path: name, from: name, source, mode: 0o644, digest: true };
+            ({ digest } = run(stream.fetch(task), more));
+          } catch (error) {
+            failure = failureOf(name, error);
+          } finally {
+            vi.restoreAllMocks();
+          }
+          const isGone = file.trouble === 'gone' || file.trouble === 'changed';
+          const isBaseGone = file.trouble === 'base gone' && requests[i]?.signature !== undefined;
+          if (isGone || isBaseGone) expect(failure?.why).toBe('source-changed');
+          else if (file.trouble === 'no room') expect(failure?.why).toBe('failed');
+          // What takes one write only goes well.
+          else if (file.trouble === 'full' && failure !== undefined) expect(failure.why).toBe('no-space');
+          else {
+            expect(failure).toBeUndefined();
+            expect(fs.readFileSync(to).equals(contentOf(file)), name).toBe(true);
+            expect(digest).toHaveLength(32);
+            continue;
+          }
+          expect(fs.existsSync(to)).toBe(false);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('tells of a file that cannot be read to its end, and goes on', () => {
+    for (const name of ['f0', 'f1']) fs.writeFileSync(path.join(dir, 'from', name), Buffer.alloc(600_000, name));
+    const sources = ['f0', 'f1'].map((name) => ({ path: name, expect: seen(`from/${name}`) }));
+    const feed = new ContentFeed(() => undefined);
+    let chunks = 0;
+    for (const chunk of sendContent(sources, (name) => ({ path: path.join(dir, 'from', name), byHandle: false }))) {
+      // The first chunk holds nothing but what the first read gave.
+      feed.push(chunk);
+      chunks += 1;
+      if (chunks === 1) failing('readSync', 'EIO', 0);
+      else vi.restoreAllMocks();
+    }
+    feed.end();
+    const steps = sources.map(({ path: name, expect: source }): ApplyStep => {
+      return {
+        op: 'put',
+        path: name,
+        from: name,
+        source,
+        expect: undefined,
+        mode: 0o644,
+        keep: false,
+        reason: 'edited',
+      };
+    });
+    const stream = new StreamContent(feed, steps, () => undefined);
+    const whys = sources.map(({ path: name, expect: source }) => {
+      const task = { to: path.join(dir, 'to', name), path: name, from: name, source, mode: 0o644, digest: false };
+      try {
+        return run(stream.fetch(task)).bytes;
+      } catch (error) {
+        return failureOf(name, error).why;
+      }
+    });
+    expect(whys).toEqual(['unreadable', 600_000]);
+  });
+
+  it('that breaks off ends whoever waits for more', () => {
+    const feed = new ContentFeed(() => undefined);
+    feed.push(Uint8Array.of(1, 2));
+    expect([...run(feed.exactly(1))]).toEqual([1]);
+    const more = (): void => {
+      feed.end();
+    };
+    expect(() => run(feed.exactly(2), more)).toThrow('less content than it was asked for');
+    const broken = new ContentFeed(() => undefined);
+    broken.end(new Error('the pipe broke'));
+    expect(() => run(broken.some(1))).toThrow('the pipe broke');
+  });
+
+  it('tells of every chunk that was used up, and skips across them', () => {
+    const used: number[] = [];
+    const feed = new ContentFeed((bytes) => used.push(bytes));
+    for (const chunk of [[1, 2, 3], [], [4], [5, 6]]) feed.push(Uint8Array.from(chunk));
+    run(feed.skip(2));
+    expect(used).toEqual([]);
+    expect([...run(feed.exactly(3))]).toEqual([3, 4, 5]);
+    expect(used).toEqual([3, 1]);
+    expect([...run(feed.some(9))]).toEqual([6]);
+    expect(used).toEqual([3, 1, 2]);
+  });
+});
