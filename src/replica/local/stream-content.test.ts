@@ -7,10 +7,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Entry } from '../../tree/entry.ts';
 import type { ReadRequest } from '../content-stream.ts';
 import type { ApplyStep, Failure } from '../replica.ts';
+import { Bases } from './bases.ts';
 import { ContentFeed } from './content-feed.ts';
 import { DirHandles } from './dir-handles.ts';
 import { failureOf } from './failure.ts';
-import { sendContent } from './send-content.ts';
+import { OwnDirectory } from './own-directory.ts';
+import { Partials } from './partials.ts';
+import { ChunkRing, sendContent } from './send-content.ts';
 import { signAll } from './sign.ts';
 import type { Work } from './slices.ts';
 import { observe } from './stat.ts';
@@ -18,16 +21,25 @@ import { StreamContent } from './stream-content.ts';
 
 let dir: string;
 let handles: DirHandles;
+let partials: Partials;
 
 beforeEach(() => {
   dir = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-stream-')));
   for (const name of ['from', 'to', 'base']) fs.mkdirSync(path.join(dir, name));
   handles = new DirHandles(path.join(dir, 'base'));
+  partials = new Partials(new OwnDirectory(handles.rootPrefix, handles.root), 'run');
 });
 afterEach(() => {
   handles.close();
   fs.rmSync(dir, { recursive: true });
 });
+
+/** What is sent of files; the sender uses its chunks again. */
+function* send(requests: readonly ReadRequest[]): Generator<Uint8Array> {
+  for (const chunk of sendContent(requests, (name) => path.join(dir, 'from', name), new ChunkRing())) {
+    if (chunk.length > 0) yield Uint8Array.from(chunk);
+  }
+}
 
 /** Runs work to its end; when it waits, `feed` is to bring more. */
 function run<T>(work: Work<T>, feed: () => void = () => undefined): T {
@@ -99,7 +111,7 @@ describe('a stream of content', () => {
             const older = Buffer.concat([Buffer.from('older'), bytes]);
             fs.writeFileSync(path.join(dir, 'base', name), older);
             expected = seen(`base/${name}`);
-            const [signature] = run(signAll(handles, [{ path: name, expect: expected }]));
+            const [signature] = run(signAll(handles, partials, [{ path: name, expect: expected }]));
             if (signature !== undefined) request.signature = signature;
           }
           requests.push(request);
@@ -120,9 +132,7 @@ describe('a stream of content', () => {
           if (trouble === 'changed') fs.appendFileSync(at, 'more');
           if (trouble === 'base gone') fs.rmSync(path.join(dir, 'base', `f${i}`), { force: true });
         }
-        const sent = Buffer.concat([
-          ...sendContent(requests, (name) => ({ path: path.join(dir, 'from', name), byHandle: false })),
-        ]);
+        const sent = Buffer.concat([...send(requests)]);
         let at = 0;
         let given = 0;
         const feed = new ContentFeed(() => undefined);
@@ -133,10 +143,7 @@ describe('a stream of content', () => {
           at += size;
           given += 1;
         };
-        const stream = new StreamContent(feed, steps, (name) => {
-          const base = path.join(dir, 'base', name);
-          return fs.existsSync(base) ? fs.openSync(base, 'r') : undefined;
-        });
+        const stream = new StreamContent(feed, steps, new Bases(handles, partials, steps));
         for (const [i, file] of files.entries()) {
           const name = `f${i}`;
           if (file.trouble === 'not wanted') continue;
@@ -177,7 +184,7 @@ describe('a stream of content', () => {
     const sources = ['f0', 'f1'].map((name) => ({ path: name, expect: seen(`from/${name}`) }));
     const feed = new ContentFeed(() => undefined);
     let chunks = 0;
-    for (const chunk of sendContent(sources, (name) => ({ path: path.join(dir, 'from', name), byHandle: false }))) {
+    for (const chunk of send(sources)) {
       // The first chunk holds nothing but what the first read gave.
       feed.push(chunk);
       chunks += 1;
@@ -197,7 +204,7 @@ describe('a stream of content', () => {
         reason: 'edited',
       };
     });
-    const stream = new StreamContent(feed, steps, () => undefined);
+    const stream = new StreamContent(feed, steps, new Bases(handles, partials, steps));
     const whys = sources.map(({ path: name, expect: source }) => {
       const task = { to: path.join(dir, 'to', name), path: name, from: name, source, mode: 0o644, digest: false };
       try {

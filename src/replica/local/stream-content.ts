@@ -191,7 +191,8 @@ export class StreamContent implements Content {
       return copied;
     } catch (error) {
       // It arrived, and is not what was sent: of no use to anybody.
-      if (error instanceof DeltaMismatchError || error instanceof SourceChangedError) fs.rmSync(place, { force: true });
+      const isWorthless = [DeltaMismatchError, SourceChangedError, StepError].some((kind) => error instanceof kind);
+      if (isWorthless) fs.rmSync(place, { force: true });
       throw error;
     } finally {
       fs.closeSync(file);
