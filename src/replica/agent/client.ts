@@ -200,6 +200,8 @@ export class AgentClient implements Replica {
       if (content !== undefined) void this.#sendContent(id, content, credits);
       return await answered;
     } finally {
+      // Nobody waits any more, also where it could not even be sent.
+      this.#waiting.delete(id);
       control?.signal.removeEventListener('abort', cancel);
       // Who still waits to send sees that nobody waits for it any more.
       credits.abort(new InterruptedError());
