@@ -13,6 +13,9 @@ const via = process.env['LOCKSTEP_TEST_VIA'] ?? 'local';
 /** False where the second root has an agent of its own, in a process that a test cannot get at. */
 export const bothHere = via === 'local';
 
+/** True where the far side has an environment and a user of its own. */
+export const overSsh = via === 'ssh';
+
 /** For tests of what only local roots have: skips where the second one is at the far end. @param why said of the skip */
 export function onlyHere(context: TestContext, why: string): void {
   if (!bothHere) context.skip(why);

@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { overSsh } from './cli.ts';
 
 /** Somebody without privileges: root reads and writes everything. */
 export const nobody = 65534;
@@ -9,6 +10,7 @@ export const nobody = 65534;
 /** Program and arguments to run the command line as `nobody`, or the reason why that is not possible. */
 export function asNobody(): { under: string[] } | { reason: string } {
   if (process.getuid?.() !== 0) return { reason: 'needs root, to become another user' };
+  if (overSsh) return { reason: 'another user cannot read the key for the ssh of the tests' };
   const under = ['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups'];
   const probe = spawnSync('setpriv', [...under.slice(1), process.execPath, '-e', ''], { cwd: '/' });
   return probe.status === 0 ? { under } : { reason: 'setpriv does not work here' };

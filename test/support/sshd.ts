@@ -115,6 +115,8 @@ function serverConfig(dir: string, port: number, first: readonly string[]): stri
     'UsePAM no',
     'PrintMotd no',
     'MaxStartups 100',
+    // What a test sets for the command line (inject.ts) is meant for the far side as well.
+    'AcceptEnv NODE_OPTIONS LOCKSTEP_TEST_*',
   ].join('\n')}\n`;
 }
 
@@ -130,6 +132,7 @@ Host *
   UserKnownHostsFile ${dir}/known_hosts
   GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes
+  SendEnv NODE_OPTIONS LOCKSTEP_TEST_*
 `;
 }
 

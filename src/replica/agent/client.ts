@@ -85,11 +85,12 @@ export class AgentClient implements Replica {
   }
 
   async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {
-    return this.#call('digest', [requests], { control });
+    return inFull('digests', requests, await this.#call<DigestAnswer[]>('digest', [requests], { control }));
   }
 
   async signatures(requests: readonly SignatureRequest[], control: Control): Promise<(Uint8Array | undefined)[]> {
-    return this.#call('signatures', [requests], { control });
+    const answers = await this.#call<(Uint8Array | undefined)[]>('signatures', [requests], { control });
+    return inFull('signatures', requests, answers);
   }
 
   async *read(requests: readonly ReadRequest[], control: Control): AsyncGenerator<Uint8Array, void, undefined> {
@@ -126,7 +127,11 @@ export class AgentClient implements Replica {
 
   async apply(batch: ApplyBatch, control: Control, content?: AsyncIterable<Uint8Array>): Promise<StepResult[]> {
     const args = [batch, content !== undefined];
-    return this.#call('apply', args, { control, ...(content === undefined ? {} : { content }) });
+    const extras = { control, ...(content === undefined ? {} : { content }) };
+    const results = inFull('results', batch.steps, await this.#call<StepResult[]>('apply', args, extras));
+    const wrong = results.findIndex(({ step }, at) => step !== at);
+    if (wrong >= 0) throw new LockstepError('protocol', `the other side sent results in another order than its steps`);
+    return results;
   }
 
   async token(linkId: string, write?: string): Promise<string | undefined> {
@@ -195,6 +200,8 @@ export class AgentClient implements Replica {
       if (content !== undefined) void this.#sendContent(id, content, credits);
       return await answered;
     } finally {
+      // Nobody waits any more, also where it could not even be sent.
+      this.#waiting.delete(id);
       control?.signal.removeEventListener('abort', cancel);
       // Who still waits to send sees that nobody waits for it any more.
       credits.abort(new InterruptedError());
@@ -254,6 +261,15 @@ export class AgentClient implements Replica {
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
+}
+
+/** @throws LockstepError `protocol` when there is not one answer to each request */
+function inFull<T>(what: string, requests: readonly unknown[], answers: T[]): T[] {
+  if (answers.length === requests.length) return answers;
+  throw new LockstepError(
+    'protocol',
+    `the other side sent ${answers.length} ${what} where ${requests.length} were due`,
+  );
 }
 
 /** Chunks that were cut into parts for sending. @throws LockstepError `protocol` when the lengths do not fit */

@@ -131,7 +131,8 @@ const digestAnswer: Codec<Uint8Array | 'unreadable' | 'changed'> = {
 
 const applyBatch = struct({
   steps: list(step),
-  content: orUndefined(tagged('via', { host: struct({ hostPath }), stream: struct({}) })),
+  // Never `via: 'host'`: a path of the machine over there is no source of ours.
+  content: orUndefined(tagged('via', { stream: struct({}) })),
   rules,
 });
 

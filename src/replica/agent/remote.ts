@@ -42,12 +42,15 @@ export async function greetRemote(
     connection.onClose((error) => reject(error ?? new LockstepError('connection', 'the agent went away at once')));
     connection.onMessage((type, payload) => {
       try {
-        if (type !== greetingType) throw new LockstepError('protocol', 'the far side does not greet');
+        if (type !== greetingType) {
+          throw new LockstepError('protocol', 'the far side does not greet, or says more than that');
+        }
         // Not to its end: a later version may say more (greeting.ts).
         resolve(agentGreeting.read(new Reader(payload)));
       } catch (error) {
-        connection.destroy();
-        reject(error instanceof Error ? error : new LockstepError('protocol', String(error)));
+        if (!(error instanceof LockstepError)) throw error;
+        connection.destroy(error);
+        reject(error);
       }
     });
   });

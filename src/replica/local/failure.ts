@@ -1,5 +1,5 @@
 /** What went wrong at one path, as a value. */
-import { errnoCode, reasonOf } from '../../base/errors.ts';
+import { errnoCode, LockstepError, reasonOf } from '../../base/errors.ts';
 import type { SkipReason } from '../../reconcile/plan.ts';
 import type { RelPath } from '../../tree/path.ts';
 import type { Failure } from '../replica.ts';
@@ -21,6 +21,8 @@ export class DeltaMismatchError extends Error {
   override readonly name = 'DeltaMismatchError';
 }
 
+const endsTheRun: ReadonlySet<string> = new Set(['protocol', 'connection', 'interrupted']);
+
 /** @throws what is no system error: a defect of ours must not pass for a failure of one path */
 export function failureOf(path: RelPath, error: unknown): Failure {
   if (error instanceof StepError) return { path, why: error.why, detail: error.message };
@@ -31,6 +33,8 @@ export function failureOf(path: RelPath, error: unknown): Failure {
   if (error instanceof DeltaMismatchError) {
     return { path, why: 'changed-meanwhile', detail: 'the old version changed while the new one was made of it' };
   }
+  // The other side broke the rules, or is gone: nothing of what it sends is taken any more.
+  if (error instanceof LockstepError && endsTheRun.has(error.code)) throw error;
   const code = errnoCode(error);
   switch (code) {
     case undefined:
