@@ -48,10 +48,11 @@ export async function openRoot(
     return root;
   };
   const far = await openFarSide(endpoint, { ...settings.transport, signal: control.signal, onStderr });
-  if (far.kind === 'served') return arrived(await connected(endpoint, far, formatRemotePath(endpoint.path), settings));
+  if (far.kind === 'served')
+    return arrived(await connected(endpoint, far, formatRemotePath(endpoint.path), settings, control.signal));
   program ??= packProgram(fs.readFileSync(agentFile));
   const root = far.root;
-  return arrived(await connected(endpoint, await far.startAgent(program), root, settings));
+  return arrived(await connected(endpoint, await far.startAgent(program), root, settings, control.signal));
 }
 
 async function connected(
@@ -59,6 +60,7 @@ async function connected(
   { process }: AgentConnection | ServedConnection,
   root: string,
   { connection }: RemoteSettings,
+  signal: AbortSignal,
 ): Promise<OpenRoot> {
   const name = formatEndpoint(endpoint);
   try {
@@ -67,6 +69,7 @@ async function connected(
       name,
       place: placeOf(endpoint),
       connection,
+      signal,
       onClosed: async () => {
         await process.close();
       },

@@ -139,6 +139,23 @@ describe('lost:', () => {
   }
 });
 
+it('an interrupt does not wait for what is queued in a line that is very slow', async () =>
+  running(
+    async ({ pair, mark, controller, ended }) => {
+      controller.kill('SIGINT');
+      // At this speed, what is queued would take a minute.
+      const ran = await Promise.race([
+        ended,
+        new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 20_000).unref()),
+      ]);
+      expect(ran?.code).toBe(130);
+      expectHalfDone(pair);
+      await noSurvivors(mark);
+      pair.expectClean();
+    },
+    ['--bwlimit', '8kB'],
+  ));
+
 describe('lost over ssh:', () => {
   const mark = randomUUID();
   let sshd: Sshd;

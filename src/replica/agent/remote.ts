@@ -1,7 +1,7 @@
 /** A replica at the end of a pipe. */
 import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
-import { LockstepError } from '../../base/errors.ts';
+import { InterruptedError, LockstepError } from '../../base/errors.ts';
 import { decodeTreeLazily } from '../../tree/codec.ts';
 import { distrustChunks } from '../../tree/distrust.ts';
 import { encode, Reader } from '../../wire/codec.ts';
@@ -24,6 +24,8 @@ export interface RemoteOptions {
   /** Identifies the machine that it is on. */
   place: string;
   connection: Pick<ConnectionOptions, 'compress' | 'bytesPerSecond' | 'heartbeatMs' | 'silenceMs'>;
+  /** When the run is interrupted: what waits in a slow line is not waited for longer than a moment. */
+  signal: AbortSignal;
   /** Called when all is said: ends what the pipe leads to. */
   onClosed: () => Promise<void>;
 }
@@ -90,6 +92,7 @@ class NamedChannel extends PipeChannel {
 }
 
 function named(error: Error, name: string): Error {
+  if (error instanceof InterruptedError) return error;
   if (!(error instanceof LockstepError)) return error;
   const { hint } = error;
   return new LockstepError(error.code, `${name}: ${error.message}`, {
@@ -97,6 +100,9 @@ function named(error: Error, name: string): Error {
     cause: error,
   });
 }
+
+/** What an interrupted far side gets to put everything away in good order; without a line it does so by itself. */
+const interruptedMs = 700;
 
 export class RemoteReplica extends AgentClient {
   readonly #connection: Connection;
@@ -112,6 +118,15 @@ export class RemoteReplica extends AgentClient {
     super(new NamedChannel(connection, options.name));
     this.#connection = connection;
     this.#options = options;
+    const onAbort = (): void => {
+      const cut = setTimeout(() => connection.destroy(new InterruptedError()), interruptedMs);
+      connection.onClose(() => clearTimeout(cut));
+    };
+    if (options.signal.aborted) onAbort();
+    else {
+      options.signal.addEventListener('abort', onAbort, { once: true });
+      connection.onClose(() => options.signal.removeEventListener('abort', onAbort));
+    }
     // The greeting was written some time between our being ready to listen and our hearing it.
     const uncertaintyMs = (times.received - times.sentAt) / 2 + 1;
     this.#clock = { offsetMs: greeting.clockMs - (times.sentAt + times.received) / 2, uncertaintyMs };
