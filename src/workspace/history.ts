@@ -3,7 +3,8 @@ import { UsageError } from '../base/errors.ts';
 import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../replica/history.ts';
 import type { Replica } from '../replica/replica.ts';
 import { parseCommandEndpoint, parseEndpoint } from '../transport/endpoint.ts';
-import { remoteOptions, type RemoteOptionsGiven } from './options.ts';
+import { remoteOptions } from './options.ts';
+import type { RemoteOptionsGiven } from './remote-options.ts';
 
 export type { HistoryVersion, RestoreOptions, RestoreSummary } from '../replica/history.ts';
 

@@ -13,6 +13,7 @@ import type { Mode, Side } from '../reconcile/options.ts';
 import { checkPattern } from '../tree/ignore/check.ts';
 import { presets } from '../tree/ignore/presets.ts';
 import { isSafePath } from '../tree/path.ts';
+import type { RemoteOptionsGiven } from './remote-options.ts';
 import type { RemoteSettings } from './remote.ts';
 
 /** What a schema entry tells besides its type. */
@@ -221,21 +222,6 @@ export const syncOptionsSchema = z.strictObject({
 /** Options as a user gives them; everything is optional. */
 export type SyncOptions = z.input<typeof syncOptionsSchema>;
 type Parsed = z.output<typeof syncOptionsSchema>;
-
-/** Those of them that say how a far side is reached. */
-export const remoteOptionKeys = [
-  'sshOption',
-  'identity',
-  'composeFile',
-  'compress',
-  'bwlimit',
-  'remoteSudo',
-  'remoteNode',
-  'agentCache',
-  'connectTimeout',
-  'timeout',
-] as const;
-export type RemoteOptionsGiven = Pick<SyncOptions, (typeof remoteOptionKeys)[number]>;
 
 /** Which way a command goes; `local` is the first root of sync and push, the second of pull. */
 export type Direction = 'sync' | 'push' | 'pull';

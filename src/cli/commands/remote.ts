@@ -1,6 +1,7 @@
 /** Options of commands that work on one root, which may be far away. */
 import { Option, type Command } from '@commander-js/extra-typings';
-import { optionMeta, remoteOptionKeys, syncOptionsSchema, type RemoteOptionsGiven } from '../../workspace/options.ts';
+import { optionMeta, syncOptionsSchema } from '../../workspace/options.ts';
+import { remoteOptionKeys, type RemoteOptionsGiven } from '../../workspace/remote-options.ts';
 import { openHistory, type RootHistory } from '../../workspace/history.ts';
 import { escapeControls } from '../../base/text.ts';
 
