@@ -127,7 +127,7 @@ export function finishFile(
  * way? The scan may have followed the same symlink, so that the inode proves nothing. Only Linux can tell; elsewhere the
  * worst case is a directory that is swapped both while it is scanned and while it is read.
  */
-function isAt(file: number, path: string): boolean {
+export function isAt(file: number, path: string): boolean {
   if (process.platform !== 'linux') return true;
   const link = `/proc/self/fd/${file}`;
   if (isWellFormed(path)) return fs.readlinkSync(link) === path;

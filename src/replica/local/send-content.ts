@@ -27,19 +27,25 @@ import {
   type RecordEnd,
   type SendFailure,
 } from '../content-stream.ts';
-import { changedBetween, openRegular, SourceChangedError } from './copy.ts';
+import { changedBetween, isAt, openRegular, SourceChangedError } from './copy.ts';
 import { entryOf, matches, noGrain } from './stat.ts';
 
 const readBytes = 1 << 18;
 
+/** Where a file is, for the file system. */
+export interface Place {
+  path: string;
+  /** It goes through an open directory: there is no symlink on the way. */
+  byHandle: boolean;
+}
+
 /**
  * An empty chunk now and then only gives the caller its turn: on a slow disk, a chunk of small files takes long to fill.
  *
- * @param locate the path of a file for the file system, without a symlink on the way
  */
 export function* sendContent(
   requests: readonly ReadRequest[],
-  locate: (path: RelPath) => string,
+  locate: (path: RelPath) => Place,
   ring: ChunkRing,
 ): Generator<Uint8Array> {
   const out = new ChunkBuffer(ring);
@@ -55,14 +61,16 @@ function* sendOne(
   out: ChunkBuffer,
   index: number,
   request: ReadRequest,
-  locate: (path: RelPath) => string,
+  locate: (path: RelPath) => Place,
 ): Generator<Uint8Array> {
   let file: number | undefined;
   try {
     if (!isSafePath(request.path)) throw new LockstepError('protocol', 'not a path that may be read');
-    file = openRegular(locate(request.path));
+    const { path, byHandle } = locate(request.path);
+    file = openRegular(path);
     const before = fs.fstatSync(file, { bigint: true });
     if (!before.isFile() || !matches(entryOf(before, noGrain), request.expect)) throw new SourceChangedError();
+    if (!byHandle && !isAt(file, path)) throw new SourceChangedError();
     const { signature, expect } = request;
     const source = { file, before, expect };
     if (signature === undefined) yield* sendWhole(out, index, source);

@@ -36,7 +36,11 @@ afterEach(() => {
 
 /** What is sent of files; the sender uses its chunks again. */
 function* send(requests: readonly ReadRequest[]): Generator<Uint8Array> {
-  for (const chunk of sendContent(requests, (name) => path.join(dir, 'from', name), new ChunkRing())) {
+  for (const chunk of sendContent(
+    requests,
+    (name) => ({ path: path.join(dir, 'from', name), byHandle: false }),
+    new ChunkRing(),
+  )) {
     if (chunk.length > 0) yield Uint8Array.from(chunk);
   }
 }
