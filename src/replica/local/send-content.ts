@@ -1,8 +1,8 @@
 /**
  * Reading files for another replica (content-stream.ts): many small ones share a chunk, large ones take many.
  *
- * Invariant: a record that ends as intact holds, byte for byte, what the file held at one moment. It is opened through
- * handles of its directories, without following a symlink, and checked on the descriptor before and after.
+ * Invariant: a record that ends as intact holds, byte for byte, what the file held at one moment. It is opened without
+ * following a symlink, seen to be where its path says, and checked on the descriptor before and after.
  */
 import type { Hash } from 'node:crypto';
 import fs, { type BigIntStats } from 'node:fs';
