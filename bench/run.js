@@ -83,7 +83,7 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(si
 try {
   const options = parseOptions(process.argv.slice(2));
   if (options.help) console.log(USAGE);
-  else if (options.list) for (const { name, about } of options.benchmarks) console.log(`${name.padEnd(14)}${about}`);
+  else if (options.list) for (const { name, about } of options.benchmarks) console.log(`${name.padEnd(16)}${about}`);
   else await main(options);
 } catch (error) {
   if (error instanceof Interrupted) process.exitCode = 130;

@@ -16,7 +16,7 @@ import { join } from 'node:path';
  * @param {Record<string, string>} [env]
  * @returns {Contender}
  */
-function contender(name, role, place, argv, env) {
+export function contender(name, role, place, argv, env) {
   const shown = argv
     .map((word) => word.replaceAll(place.src, 'SRC').replaceAll(place.dst, 'DST').replaceAll(place.state, 'STATE'))
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`))

@@ -8,6 +8,7 @@ import { copyTree } from './trees.js';
 
 /** @import { Contender, Context, Table, Target } from './types.js' */
 /** @import { Place } from './contenders.js' */
+/** @import { Sshd } from './sshd.js' */
 
 /**
  * A race in carrying over a change: one source, a destination for each contender. Every round changes the source once,
@@ -18,15 +19,15 @@ import { copyTree } from './trees.js';
  * @param {string} plan.title
  * @param {string} plan.src
  * @param {number} plan.rounds
- * @param {boolean} plan.deletes whether one-way contenders have to delete
- * @param {boolean} plan.push whether `lockstep push` takes part
+ * @param {Record<string, (place: Place) => Contender>} plan.contenders by a name for their directories
+ * @param {string[]} plan.against
+ * @param {Sshd} [plan.sshd] what the contenders connect to, if they do
  * @param {(round: number) => void | Promise<void>} plan.change
- * @param {(contender: Contender, dst: string, round: number) => void} [plan.inspect] after each measured run
+ * @param {(contender: Contender, dst: string, round: number) => void | Promise<void>} [plan.inspect] after each measured run
  * @param {Target[]} [plan.targets]
  * @returns {Promise<Table>}
  */
-export async function fan(context, { src, deletes, push, change, inspect, ...plan }) {
-  const extra = deletes ? ['--delete'] : [];
+export async function fan(context, { src, contenders: makers, change, inspect, ...plan }) {
   const roots = new SharedRoots([src], join(context.dir, 'aside'));
   /** @type {string[]} */
   let wanted = await listing(src);
@@ -46,25 +47,43 @@ export async function fan(context, { src, deletes, push, change, inspect, ...pla
       prepare: async () => roots.lendTo(contender.name),
       check: async (round) => {
         expectSame(wanted, await listing(place.dst));
-        if (round >= 0) inspect?.(contender, place.dst, round);
+        if (round >= 0) await inspect?.(contender, place.dst, round);
       },
     };
   };
 
-  const contenders = [
-    await enter('rsync', (place) => rsync(place, extra)),
-    await enter('unison', unison),
-    await enter('sync', (place) => lockstep(context, 'sync', place)),
-    ...(push ? [await enter('push', (place) => lockstep(context, 'push', place, extra))] : []),
-  ];
+  /** @type {Contender[]} */
+  const contenders = [];
+  for (const [name, make] of Object.entries(makers)) contenders.push(await enter(name, make));
   return race(context, {
     ...plan,
     contenders,
     warmups: 2,
-    against: ['rsync', 'unison'],
     beforeRound: async (round) => {
       await change(round);
       wanted = await listing(src);
     },
   });
+}
+
+/**
+ * The usual field on one machine.
+ *
+ * @param {Context} context
+ * @param {object} choice
+ * @param {boolean} choice.deletes whether one-way contenders have to delete
+ * @param {boolean} choice.push whether `lockstep push` takes part
+ * @returns {{ contenders: Record<string, (place: Place) => Contender>, against: string[] }} for {@link fan}
+ */
+export function locally(context, { deletes, push }) {
+  const extra = deletes ? ['--delete'] : [];
+  return {
+    contenders: {
+      rsync: (place) => rsync(place, extra),
+      unison,
+      sync: (place) => lockstep(context, 'sync', place),
+      ...(push ? { push: (/** @type {Place} */ place) => lockstep(context, 'push', place, extra) } : {}),
+    },
+    against: ['rsync', 'unison'],
+  };
 }

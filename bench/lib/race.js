@@ -1,10 +1,12 @@
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { countBytes } from './count.js';
 import { measure } from './measure.js';
 import { Interrupted } from './process.js';
 
 /** @import { Contender, Context, Result, Target, Table } from './types.js' */
+/** @import { Sshd } from './sshd.js' */
 
 /**
  * Longer than any clock granularity: files written just before a scan cannot be told from files written during it, and
@@ -26,6 +28,7 @@ const AGE = 1100;
  * @param {string[]} plan.against
  * @param {Target[]} [plan.targets]
  * @param {number} [plan.entries]
+ * @param {Sshd} [plan.sshd] what the contenders connect to: one round more then counts their bytes
  * @returns {Promise<Table>}
  */
 export async function race(context, plan) {
@@ -39,6 +42,12 @@ export async function race(context, plan) {
     if (round >= 0) await plan.beforeRound?.(round);
     for (const result of results) if (result.failure === undefined) await turn(context, result, round);
     if (round < 0) await sleep(AGE);
+  }
+  const { sshd } = plan;
+  if (sshd !== undefined) {
+    context.say(`${plan.title}: counting bytes`);
+    await plan.beforeRound?.(rounds);
+    for (const result of results) if (result.failure === undefined) await countedTurn(context, result, rounds, sshd);
   }
   return {
     title: plan.title,
@@ -60,17 +69,46 @@ export async function race(context, plan) {
  * @param {Result} result
  * @param {number} round
  */
-async function turn(context, result, round) {
-  const { contender } = result;
-  try {
+function turn(context, result, round) {
+  return orOut(context, result, async () => {
+    const { contender } = result;
     await contender.prepare?.(round);
     await context.settle();
     const sample = await measure(contender.argv, contender.env ?? {}, join(context.dir, 'rusage'));
     await contender.check?.(round);
     if (round >= 0) result.samples.push(sample);
+  });
+}
+
+/**
+ * The same with bytes instead of times.
+ *
+ * @param {Context} context
+ * @param {Result} result
+ * @param {number} round
+ * @param {Sshd} sshd
+ */
+function countedTurn(context, result, round, sshd) {
+  return orOut(context, result, async () => {
+    const { contender } = result;
+    await contender.prepare?.(round);
+    const bytes = await countBytes(contender, sshd);
+    await contender.check?.(round);
+    result.bytes = bytes;
+  });
+}
+
+/**
+ * @param {Context} context
+ * @param {Result} result
+ * @param {() => Promise<void>} act
+ */
+async function orOut(context, result, act) {
+  try {
+    await act();
   } catch (error) {
     if (error instanceof Interrupted) throw error;
     result.failure = error instanceof Error ? error.message : String(error);
-    context.say(`  ${contender.name} is out: ${result.failure}`);
+    context.say(`  ${result.contender.name} is out: ${result.failure}`);
   }
 }

@@ -53,11 +53,23 @@ function remarks(table) {
   const raced = new Set(table.results.map(({ contender }) => contender.name));
   return [
     ...table.targets.filter(({ contender }) => raced.has(contender)).map((target) => verdict(table, target)),
+    ...traffic(table),
     ...table.notes,
     ...table.results.flatMap(({ contender, failure }) =>
       failure === undefined ? [] : `${contender.name} failed: ${firstLine(failure)}`,
     ),
   ];
+}
+
+/**
+ * @param {Table} table
+ * @returns {string[]} a line when bytes were counted, else none
+ */
+function traffic({ results }) {
+  const counts = results.flatMap(({ contender, bytes, failure }) =>
+    bytes === undefined || failure !== undefined ? [] : `${contender.name} ${bytes.toLocaleString('en')}`,
+  );
+  return counts.length === 0 ? [] : [`bytes on the pipe, both ways, ssh's own included: ${counts.join('; ')}`];
 }
 
 /** @param {string} text */

@@ -38,6 +38,17 @@ export function summaryOf(table, name) {
   return result === undefined || result.failure !== undefined ? undefined : summarize(result);
 }
 
+/**
+ * Bytes a contender sent and received; undefined when they were not counted or it did not finish the race.
+ *
+ * @param {Table} table
+ * @param {string} name
+ */
+export function bytesOf(table, name) {
+  const result = table.results.find(({ contender }) => contender.name === name);
+  return result?.failure === undefined ? result?.bytes : undefined;
+}
+
 /** Memory a process may use before entries are charged for it (DESIGN §9): Node itself and the code. */
 const BASE_MEMORY = 80e6;
 

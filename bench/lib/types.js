@@ -21,14 +21,16 @@
  * @typedef {object} Result
  * @property {Contender} contender
  * @property {Sample[]} samples
+ * @property {number} [bytes] what crossed the connection in its counted run, both ways
  * @property {string} [failure] why it was taken out of the race
  *
  * @typedef {object} Target a limit from DESIGN.md §9
  * @property {string} contender
  * @property {number} max
  * @property {number} [aim]
- * @property {string} [against] a ratio of wall times to this contender; without it the target is absolute
- * @property {'seconds' | 'bytes per entry'} [unit] of an absolute target
+ * @property {string} [against] a ratio to this contender; without it the target is absolute
+ * @property {'seconds' | 'bytes' | 'bytes per entry'} [unit] of an absolute target; a ratio is one of wall times, or of
+ *   `bytes` across the connection
  *
  * @typedef {object} Table one race, raced and ready to be shown
  * @property {string} title

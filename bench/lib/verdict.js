@@ -1,4 +1,4 @@
-import { bytesPerEntry, summaryOf } from './statistics.js';
+import { bytesOf, bytesPerEntry, summaryOf } from './statistics.js';
 
 /** @import { Table, Target } from './types.js' */
 
@@ -16,6 +16,7 @@ export function verdict(table, target) {
   const limit = against === undefined ? `${max} ${unit ?? ''}` : `${max.toFixed(2)} × ${against}`;
   const wanted = `${contender} ≤ ${limit}${aim === undefined ? '' : `, aim ${aim.toFixed(2)}`}`;
   if (own === undefined) return `${wanted}: not measured`;
+  if (unit === 'bytes') return `${bytesWanted(target)}: ${bytesVerdict(table, target)}`;
   if (unit === 'bytes per entry') {
     if (own.rss === undefined || table.entries === undefined) return `${wanted}: not measured`;
     const bytes = bytesPerEntry(own.rss, table.entries);
@@ -29,6 +30,26 @@ export function verdict(table, target) {
   const ratios = [own.median / peer.median, own.min / peer.min];
   const [medians = NaN, minima = NaN] = ratios;
   return `${wanted}: medians ${medians.toFixed(2)}, minima ${minima.toFixed(2)}, ${judge(ratios, max, aim)}`;
+}
+
+/** @param {Target} target */
+function bytesWanted({ contender, against, max }) {
+  const limit = against === undefined ? max.toLocaleString('en') : `${max.toFixed(2)} × ${against}`;
+  return `${contender} ≤ ${limit} in bytes on the pipe`;
+}
+
+/**
+ * Bytes hardly vary from run to run, so one count decides.
+ *
+ * @param {Table} table
+ * @param {Target} target
+ */
+function bytesVerdict(table, { contender, against, max, aim }) {
+  const own = bytesOf(table, contender);
+  const base = against === undefined ? 1 : bytesOf(table, against);
+  if (own === undefined || base === undefined) return 'not measured';
+  const value = own / base;
+  return `${against === undefined ? own.toLocaleString('en') : value.toPrecision(2)}, ${judge([value], max, aim)}`;
 }
 
 /**

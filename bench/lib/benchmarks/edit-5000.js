@@ -1,6 +1,6 @@
 import { appendFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fan } from '../fan.js';
+import { fan, locally } from '../fan.js';
 import { run } from '../process.js';
 import { random, take } from '../random.js';
 import { copyLinux } from '../trees.js';
@@ -36,8 +36,7 @@ export const edit5000 = {
       title: 'edit-5000: 5,000 files appended to, 500 deleted, 500 created',
       src,
       rounds: 5,
-      deletes: true,
-      push: true,
+      ...locally(context, { deletes: true, push: true }),
       change: (round) => change(src, round),
     });
     return [table];

@@ -1,6 +1,6 @@
 import { renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fan } from '../fan.js';
+import { fan, locally } from '../fan.js';
 import { copyLinux, writeDistinctFiles } from '../trees.js';
 
 /** @import { Benchmark } from '../types.js' */
@@ -25,8 +25,7 @@ export const rename = {
       title: 'rename: a directory of 10,000 files beside the Linux source tree',
       src,
       rounds: 5,
-      deletes: true,
-      push: false,
+      ...locally(context, { deletes: true, push: false }),
       change: (round) => renameSync(join(src, nameIn(round - 1)), join(src, nameIn(round))),
       inspect: ({ name }, dst, round) => {
         const { ino } = statSync(join(dst, nameIn(round), 'part-7', 'file-77.txt'));

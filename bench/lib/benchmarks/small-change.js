@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fan } from '../fan.js';
+import { fan, locally } from '../fan.js';
 import { copyLinux } from '../trees.js';
 
 /** @import { Benchmark } from '../types.js' */
@@ -20,8 +20,7 @@ export const smallChange = {
       title: 'small-change: one file of the Linux source tree edited',
       src,
       rounds: 10,
-      deletes: false,
-      push: true,
+      ...locally(context, { deletes: false, push: true }),
       change: (round) => appendFileSync(join(src, EDITED[round % EDITED.length] ?? ''), `\n# round ${round}\n`),
     });
     return [table];
