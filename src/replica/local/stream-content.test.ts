@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LockstepError } from '../../base/errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { ReadRequest } from '../content-stream.ts';
 import type { ApplyStep, Failure } from '../replica.ts';
@@ -218,6 +219,33 @@ describe('a stream of content', () => {
       }
     });
     expect(whys).toEqual(['unreadable', 600_000]);
+  });
+
+  it.each([
+    ['finds no room for a large file, leaves nothing of it', 'full', 0],
+    ['breaks off in a large file, leaves what had come', 'lost', 1],
+  ])('that %s', (_, trouble, left) => {
+    fs.writeFileSync(path.join(dir, 'from/large'), Buffer.alloc(10 << 20, 'x'));
+    const source = seen('from/large');
+    const put = { op: 'put', path: 'large', from: 'large', mode: 0o644, keep: false, reason: 'created' } as const;
+    const steps: ApplyStep[] = [{ ...put, source, expect: undefined }];
+    const feed = new ContentFeed(() => undefined);
+    let sent = 0;
+    for (const chunk of send([{ path: 'large', expect: source }])) {
+      sent += chunk.length;
+      if (trouble === 'full' || sent < 5 << 20) feed.push(chunk);
+    }
+    feed.end(trouble === 'lost' ? new LockstepError('connection', 'gone') : undefined);
+    if (trouble === 'full') failing('writeSync', 'ENOSPC', 40);
+    const content = new StreamContent(feed, steps, new Bases(handles, partials, steps));
+    const to = path.join(dir, 'to/large');
+    expect(() =>
+      run(content.fetch({ to, path: 'large', from: 'large', source, mode: 0o644, digest: false })),
+    ).toThrow();
+    vi.restoreAllMocks();
+    expect(fs.readdirSync(path.join(dir, 'to'))).toEqual([]);
+    const partial = path.join(dir, 'base/.lockstep/partial');
+    expect(fs.readdirSync(partial)).toHaveLength(left);
   });
 
   it('that breaks off ends whoever waits for more', () => {

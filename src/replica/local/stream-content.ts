@@ -190,9 +190,10 @@ export class StreamContent implements Content {
       made = true;
       return copied;
     } catch (error) {
-      // It arrived, and is not what was sent: of no use to anybody.
-      const isWorthless = [DeltaMismatchError, SourceChangedError, StepError].some((kind) => error instanceof kind);
-      if (isWorthless) fs.rmSync(place, { force: true });
+      // Only what broke off is gone on with. What is not what was sent is of no use, and what found no room would keep the
+      // disk full.
+      const brokeOff = error instanceof LockstepError && (error.code === 'connection' || error.code === 'interrupted');
+      if (!brokeOff) fs.rmSync(toFs(place), { force: true });
       throw error;
     } finally {
       fs.closeSync(file);
