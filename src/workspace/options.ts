@@ -169,7 +169,7 @@ export const syncOptionsSchema = z.strictObject({
   }),
   bwlimit: option(z.optional(bytes), {
     flags: '--bwlimit <size>',
-    description: 'send no more than so much in a second, e.g. 2MB; each end keeps to it',
+    description: 'send no more than so much in a second, e.g. 2MB; each end keeps to it; 0: no limit',
     group: 'Remote',
   }),
   remoteSudo: option(z._default(z.boolean(), false), {
@@ -264,6 +264,7 @@ export function remoteOptions(given: RemoteOptionsGiven): RemoteSettings {
   const parsed = parse(given);
   const { sshOption, identity, composeFile, remoteSudo, remoteNode, agentCache, compress, bwlimit } = parsed;
   const silenceMs = parsed.timeout * 1000;
+  const bytesPerSecond = bwlimit === undefined ? 0 : parseBytes(bwlimit);
   return {
     transport: {
       sshOptions: sshOption,
@@ -276,7 +277,7 @@ export function remoteOptions(given: RemoteOptionsGiven): RemoteSettings {
     },
     connection: {
       compress,
-      ...(bwlimit === undefined ? {} : { bytesPerSecond: parseBytes(bwlimit) }),
+      ...(bytesPerSecond === 0 ? {} : { bytesPerSecond }),
       heartbeatMs: Math.min(5000, silenceMs / 3),
       silenceMs,
     },

@@ -38,6 +38,15 @@ describe('a large file', () => {
     });
   });
 
+  it.each(['0', '0.2B'])('goes as fast as it can with --bwlimit %s', async (limit) => {
+    await withPair(async (pair) => {
+      fs.writeFileSync(path.join(pair.a, 'big'), randomBytes(size));
+      const { ran } = await through(pair, ['push', pair.a, pair.b, '--bwlimit', limit]);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(path.join(pair.b, 'big'))).toBe(digestOf(path.join(pair.a, 'big')));
+    });
+  });
+
   it('that changed on the way is made anew all the same', async () => {
     await withPair(async (pair) => {
       fs.writeFileSync(path.join(pair.a, 'big'), randomBytes(size));
