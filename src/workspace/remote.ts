@@ -47,29 +47,30 @@ export async function openRoot(
     for (const line of early) control.onStderr?.(line);
     return root;
   };
+  let startedAt = Date.now();
   const far = await openFarSide(endpoint, { ...settings.transport, signal: control.signal, onStderr });
-  if (far.kind === 'served')
-    return arrived(await connected(endpoint, far, formatRemotePath(endpoint.path), settings, control.signal));
+  const known = { connection: settings.connection, signal: control.signal };
+  if (far.kind === 'served') {
+    const root = formatRemotePath(endpoint.path);
+    return arrived(await connected(endpoint, far, { ...known, root, startedAt }));
+  }
   program ??= packProgram(fs.readFileSync(agentFile));
-  const root = far.root;
-  return arrived(await connected(endpoint, await far.startAgent(program), root, settings, control.signal));
+  const { root } = far;
+  startedAt = Date.now();
+  return arrived(await connected(endpoint, await far.startAgent(program), { ...known, root, startedAt }));
 }
 
 async function connected(
   endpoint: RemoteEndpoint,
   { process }: AgentConnection | ServedConnection,
-  root: string,
-  { connection }: RemoteSettings,
-  signal: AbortSignal,
+  known: Pick<RemoteOptions, 'root' | 'connection' | 'signal' | 'startedAt'>,
 ): Promise<OpenRoot> {
   const name = formatEndpoint(endpoint);
   try {
     const replica = await greetRemote(process, {
-      root,
+      ...known,
       name,
       place: placeOf(endpoint),
-      connection,
-      signal,
       onClosed: async () => {
         await process.close();
       },

@@ -51,6 +51,7 @@ async function greet({ stdin, stdout }: Agent, root: string): Promise<RemoteRepl
       name: 'there',
       place: 'test',
       connection: { compress: 'off', heartbeatMs: 1000, silenceMs: 20_000 },
+      startedAt: Date.now(),
       signal: new AbortController().signal,
       onClosed: async () => Promise.resolve(),
     },

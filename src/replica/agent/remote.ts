@@ -23,6 +23,8 @@ export interface RemoteOptions {
   name: string;
   /** Identifies the machine that it is on. */
   place: string;
+  /** A moment before the agent was started, by our clock, ms: it has greeted since. */
+  startedAt: number;
   connection: Pick<ConnectionOptions, 'compress' | 'bytesPerSecond' | 'heartbeatMs' | 'silenceMs'>;
   /** When the run is interrupted: what waits in a slow line is not waited for longer than a moment. */
   signal: AbortSignal;
@@ -39,7 +41,7 @@ export async function greetRemote(
     ...options.connection,
     maxMessageBytes,
   });
-  const sentAt = Date.now();
+  let greetedAt = 0;
   const greeting = await new Promise<AgentGreeting>((resolve, reject) => {
     connection.onClose((error) => reject(error ?? new LockstepError('connection', 'the agent went away at once')));
     connection.onMessage((type, payload) => {
@@ -47,6 +49,7 @@ export async function greetRemote(
         if (type !== greetingType) {
           throw new LockstepError('protocol', 'the far side does not greet, or says more than that');
         }
+        greetedAt = Date.now();
         // Not to its end: a later version may say more (greeting.ts).
         resolve(agentGreeting.read(new Reader(payload)));
       } catch (error) {
@@ -67,14 +70,7 @@ export async function greetRemote(
   const changes = bytesPerSecond === undefined ? settings : { ...settings, bytesPerSecond };
   connection.send(greetingType, encode(controllerGreeting, changes));
   connection.configure(changes);
-  const received = Date.now();
-  return new RemoteReplica(connection, options, greeting, { sentAt, received });
-}
-
-/** What crossed the pipe. */
-export interface Traffic {
-  bytesIn: number;
-  bytesOut: number;
+  return new RemoteReplica(connection, options, greeting, greetedAt);
 }
 
 /** Says which root it is that was lost, or that sends nonsense: there may be several. */
@@ -105,18 +101,12 @@ function named(error: Error, name: string): Error {
 const interruptedMs = 700;
 
 export class RemoteReplica extends AgentClient {
-  readonly #connection: Connection;
   readonly #options: RemoteOptions;
   readonly #clock: { offsetMs: number; uncertaintyMs: number };
 
-  constructor(
-    connection: Connection,
-    options: RemoteOptions,
-    greeting: AgentGreeting,
-    times: { sentAt: number; received: number },
-  ) {
+  /** @param greetedAt when the greeting was heard, by our clock, ms */
+  constructor(connection: Connection, options: RemoteOptions, greeting: AgentGreeting, greetedAt: number) {
     super(new NamedChannel(connection, options.name));
-    this.#connection = connection;
     this.#options = options;
     const onAbort = (): void => {
       const cut = setTimeout(() => connection.destroy(new InterruptedError()), interruptedMs);
@@ -127,14 +117,9 @@ export class RemoteReplica extends AgentClient {
       options.signal.addEventListener('abort', onAbort, { once: true });
       connection.onClose(() => options.signal.removeEventListener('abort', onAbort));
     }
-    // The greeting was written some time between our being ready to listen and our hearing it.
-    const uncertaintyMs = (times.received - times.sentAt) / 2 + 1;
-    this.#clock = { offsetMs: greeting.clockMs - (times.sentAt + times.received) / 2, uncertaintyMs };
-  }
-
-  get traffic(): Traffic {
-    const { bytesIn, bytesOut } = this.#connection.counters;
-    return { bytesIn, bytesOut };
+    // The greeting was written some time between the agent's start and our hearing it.
+    const uncertaintyMs = (greetedAt - options.startedAt) / 2 + 1;
+    this.#clock = { offsetMs: greeting.clockMs - (options.startedAt + greetedAt) / 2, uncertaintyMs };
   }
 
   override async probe(): Promise<RootProbe> {
