@@ -98,7 +98,7 @@ class Cycle {
 
     if (await durable) baseline.markDurable();
     if (options.cleanOutFirst) await this.#cleanOut();
-    await this.#apply(plan, view, baseline, journal, link);
+    await this.#apply({ plan, view, scans: scans.results, baseline, journal, link });
     await this.#finish(baseline);
     return this.#report.end();
   }
@@ -362,7 +362,7 @@ class Cycle {
 
   // --- doing -------------------------------------------------------------------------------------------------------
 
-  async #apply(plan: Plan, view: ReconcileInput, baseline: Baseline, journal: Journal, link: Link): Promise<void> {
+  async #apply({ plan, view, scans, baseline, journal, link }: Application): Promise<void> {
     const { replicas, options, signal } = this.#request;
     const opened = bothOpened(this.#opened);
     const session = { a: opened.a.session, b: opened.b.session };
@@ -377,6 +377,7 @@ class Cycle {
     }
     baseline.begin({ identity, mode: options.mode, rules: rulesKey(options) }, session);
     this.#baseline = baseline;
+    for (const side of sides) baseline.vouch(side, scans[side].complete ?? []);
     if (isIdle(plan)) {
       // An empty source makes an empty destination; a root that was made for nothing would go again.
       const made = sides.find((side) => opened[side].created);
@@ -432,6 +433,16 @@ function isAlive(baseline: Baseline): boolean {
 /** Where a root is, in the whole world. */
 function placeOf({ host, realPath }: RootProbe): string {
   return host === undefined ? realPath : `${host} ${realPath}`;
+}
+
+/** What is to be carried out, and where it is recorded. */
+interface Application {
+  plan: Plan;
+  view: ReconcileInput;
+  scans: Scans['results'];
+  baseline: Baseline;
+  journal: Journal;
+  link: Link;
 }
 
 interface Link {
