@@ -107,7 +107,8 @@ export class Listing {
 
   /** A copy that vouches for its names. */
   withMark(mark: number): Listing {
-    const bytes = this.bytes.slice();
+    // Not `slice`: of a Buffer, as records that were read from a file are, that is no copy.
+    const bytes = new Uint8Array(this.bytes);
     new DataView(bytes.buffer).setUint32(12, mark, true);
     return new Listing(bytes);
   }
