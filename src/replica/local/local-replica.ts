@@ -20,6 +20,8 @@ import type {
   StepResult,
 } from '../replica.ts';
 import type { ReadRequest } from '../content-stream.ts';
+import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
+import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { applyBatch, type ApplyContext } from './apply.ts';
 import { applyStreamed } from './apply-streamed.ts';
 import { cleanOutRoot } from './clean-out.ts';
@@ -45,6 +47,7 @@ import { drive, sliceMs } from './slices.ts';
 import { stagingTasks } from './stage-unit.ts';
 import { Stagers } from './stagers.ts';
 import { recoverStaging, Staging } from './staging.ts';
+import { Looking } from './watch/looking.ts';
 
 interface Opened extends ApplyContext {
   request: OpenRequest;
@@ -65,6 +68,8 @@ export class LocalReplica implements Replica {
   #reading: Promise<unknown> = Promise.resolve();
   /** For the next stream. */
   #ring: ChunkRing | undefined;
+  /** Watching, and looking again at what may have changed. */
+  #looking: Looking | undefined;
 
   /** @param piped this process is at the end of a pipe */
   constructor({ piped = false }: { piped?: boolean } = {}) {
@@ -82,7 +87,7 @@ export class LocalReplica implements Replica {
       const own = new OwnDirectory(handles.rootPrefix, handles.root);
       const writes = request.access === 'write';
       const recovered: string[] = [];
-      if (writes) {
+      if (writes && request.guest !== true) {
         const { root, runId, command, forceUnlock } = request;
         await takeLockSoon(own, { root, runId, command, force: forceUnlock, piped: this.#piped });
         recovered.push(...recoverStaging(own, runId));
@@ -92,7 +97,8 @@ export class LocalReplica implements Replica {
       const history = new HistoryWriter(own, request.runId);
       const identity = rootIdentity(own, request.root, request.marks, writes);
       const partials = new Partials(own, request.runId);
-      if (writes) partials.prune();
+      if (writes && request.guest !== true) partials.prune();
+      this.#looking = new Looking(handles, granularityNs);
       this.#opened = { request, own, identity, madeFrom, handles, granularityNs, staging, history, partials };
       return {
         identity: identity.id,
@@ -114,7 +120,19 @@ export class LocalReplica implements Replica {
 
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
     const { handles, granularityNs } = this.#root();
-    return drive(scanRoot(handles, granularityNs, request), control);
+    const looking = this.#lookingAgain();
+    const matcher = new IgnoreMatcher(request.rules);
+    return looking.during(request, matcher, async () =>
+      drive(scanRoot(handles, granularityNs, request, { matcher, watcher: looking.watcher }), control),
+    );
+  }
+
+  async *watch(options: WatchOptions, control: Control): AsyncGenerator<WatchEvent, void, undefined> {
+    yield* this.#lookingAgain().watch(options, control.signal);
+  }
+
+  async look(request: LookRequest, control: Control): Promise<LookResult> {
+    return drive(this.#lookingAgain().look(request), control);
   }
 
   async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {
@@ -208,6 +226,7 @@ export class LocalReplica implements Replica {
   async close(): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
+    this.#looking?.close();
     // Whatever still runs has been told to stop (agent/serve.ts); its handles must not be closed under its feet, because
     // the next thing that is opened gets their numbers.
     await this.#applying;
@@ -217,12 +236,18 @@ export class LocalReplica implements Replica {
       opened.history.close();
       if (opened.request.access !== 'write') return;
       opened.staging.clear();
+      if (opened.request.guest === true) return;
       freeLock(opened.own, opened.request.runId);
       opened.own.removeIfBare();
       if (opened.madeFrom !== undefined) unmakeRoot(opened.request.root, opened.madeFrom);
     } finally {
       opened.handles.close();
     }
+  }
+
+  #lookingAgain(): Looking {
+    if (this.#looking === undefined) throw new LockstepError('protocol', 'the root is not open');
+    return this.#looking;
   }
 
   #root(): Opened {
