@@ -42,6 +42,11 @@ export class DirtySet {
     }
   }
 
+  addFrom(other: DirtySet): void {
+    if (other.#lost !== undefined) this.lose(other.#lost);
+    this.addAll(other.directories());
+  }
+
   /** Everything may have changed. */
   lose(reason: string): void {
     this.#directories.clear();

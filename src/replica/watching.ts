@@ -8,7 +8,7 @@ import { LockstepError } from '../base/errors.ts';
 import type { Entry } from '../tree/entry.ts';
 import type { RelPath } from '../tree/path.ts';
 import type { Tree } from '../tree/tree.ts';
-import type { Control, Replica } from './replica.ts';
+import type { Replica } from './replica.ts';
 
 /** Something may have changed under these names of a directory. */
 export interface DirtyDirectory {
@@ -61,10 +61,10 @@ export interface LookResult {
 
 /** A replica's watching half. @throws LockstepError when it has none */
 export function watching(replica: Replica): Required<Pick<Replica, 'watch' | 'look'>> {
-  const { watch, look } = replica;
-  if (watch === undefined || look === undefined) throw new LockstepError('protocol', 'this root cannot be watched');
-  return {
-    watch: (options: WatchOptions, control: Control) => watch.call(replica, options, control),
-    look: async (request: LookRequest, control: Control) => look.call(replica, request, control),
-  };
+  if (!canWatch(replica)) throw new LockstepError('protocol', 'this root cannot be watched');
+  return replica;
+}
+
+export function canWatch(replica: Replica): replica is Replica & Required<Pick<Replica, 'watch' | 'look'>> {
+  return 'watch' in replica && 'look' in replica;
 }

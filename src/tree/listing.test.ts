@@ -58,7 +58,15 @@ it('a tree keeps count of its entries whatever is done to it', () => {
     Listing.from(
       names.map((each): [string, Entry] => [
         each,
-        { kind: each.startsWith('d') ? 'dir' : 'file', mode: 0o644, size: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 1n, flags: 0 },
+        {
+          kind: each.startsWith('d') ? 'dir' : 'file',
+          mode: 0o644,
+          size: 0,
+          mtimeNs: 0n,
+          ctimeNs: 0n,
+          ino: 1n,
+          flags: 0,
+        },
       ]),
     );
   const tree = new Tree();

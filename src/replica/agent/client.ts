@@ -78,8 +78,8 @@ export class AgentClient implements Replica {
   }
 
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
-    const [{ chunks: _, ...rest }, changed] = await this.#callForTree<PackedScanResult>('scan', request, control);
-    return { ...rest, changed };
+    const [result, changed] = await this.#callForTree<PackedScanResult>('scan', request, control);
+    return { ...withoutChunks(result), changed };
   }
 
   async *watch(options: WatchOptions, control: Control): AsyncGenerator<WatchEvent, void, undefined> {
@@ -110,8 +110,8 @@ export class AgentClient implements Replica {
   }
 
   async look(request: LookRequest, control: Control): Promise<LookResult> {
-    const [{ chunks: _, ...rest }, below] = await this.#callForTree<PackedLookResult>('look', request, control);
-    return { ...rest, below };
+    const [result, below] = await this.#callForTree<PackedLookResult>('look', request, control);
+    return { ...withoutChunks(result), below };
   }
 
   /** A call whose result comes with a tree in parts. */
@@ -319,6 +319,12 @@ function inFull<T>(what: string, requests: readonly unknown[], answers: T[]): T[
     'protocol',
     `the other side sent ${answers.length} ${what} where ${requests.length} were due`,
   );
+}
+
+function withoutChunks<T extends { chunks: number[] }>(result: T): Omit<T, 'chunks'> {
+  const rest: Partial<T> = { ...result };
+  delete rest.chunks;
+  return rest as Omit<T, 'chunks'>;
 }
 
 /** Chunks that were cut into parts for sending. @throws LockstepError `protocol` when the lengths do not fit */

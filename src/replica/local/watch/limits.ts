@@ -29,15 +29,12 @@ export function silenceOf(root: string): string | undefined {
 
 /** Why a directory cannot be watched, for people: what to do about it; undefined when that is not for want of watches. */
 export function wantOfWatches(error: unknown): string | undefined {
-  switch (errnoCode(error)) {
-    case 'ENOSPC':
-      return `the system gives no more watches; more: sysctl fs.inotify.max_user_watches=${moreThan('max_user_watches')}`;
-    case 'EMFILE':
-    case 'ENFILE':
-      return `the system gives no more watchers; more: sysctl fs.inotify.max_user_instances=${moreThan('max_user_instances')}`;
-    default:
-      return undefined;
+  const code = errnoCode(error);
+  if (code === 'ENOSPC') {
+    return `the system gives no more watches; more: sysctl fs.inotify.max_user_watches=${moreThan('max_user_watches')}`;
   }
+  if (code !== 'EMFILE' && code !== 'ENFILE') return undefined;
+  return `the system gives no more watchers; more: sysctl fs.inotify.max_user_instances=${moreThan('max_user_instances')}`;
 }
 
 function moreThan(name: string): number {

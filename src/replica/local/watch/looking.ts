@@ -25,15 +25,20 @@ export class Looking {
 
   /** Carries out a full scan: from now on its rules hold, and what it finds is watched. */
   async during(request: ScanRequest, matcher: IgnoreMatcher, scan: () => Promise<ScanResult>): Promise<ScanResult> {
-    if (this.watcher !== undefined) this.watcher.isOfNoInterest = () => false;
-    this.watcher?.beginSweep();
-    const result = await scan();
-    this.watcher?.endSweep();
-    // Not what was recorded: that may be large, and a look needs none of it.
-    this.#last = { request: { ...request, previous: { as: 'packed', layers: [] } }, matcher };
-    this.#ignoredIn = new Set(result.ignoredIn);
-    if (this.watcher !== undefined) this.watcher.isOfNoInterest = (dir, name) => this.#isOfNoInterest(dir, name);
-    return result;
+    const { watcher } = this;
+    watcher?.beginSweep();
+    try {
+      const result = await scan();
+      watcher?.endSweep(true);
+      // Not what was recorded: that may be large, and a look needs none of it.
+      this.#last = { request: { ...request, previous: { as: 'packed', layers: [] } }, matcher };
+      this.#ignoredIn = new Set(result.ignoredIn);
+      if (watcher !== undefined) watcher.isOfNoInterest = (dir, name) => this.#isOfNoInterest(dir, name);
+      return result;
+    } catch (error) {
+      watcher?.endSweep(false);
+      throw error;
+    }
   }
 
   async *watch(options: WatchOptions, signal: AbortSignal): AsyncGenerator<WatchEvent, void, undefined> {

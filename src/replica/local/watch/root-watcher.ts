@@ -27,7 +27,9 @@ export class RootWatcher {
   readonly #tree = new WatchTree();
   readonly #dirty = new DirtySet();
   /** Names that were created, removed or renamed since they were last looked at; undefined: any name in the directory. */
-  readonly #renamed = new DirtySet();
+  #renamed = new DirtySet();
+  /** Those from before the sweep that is under way: it enters every directory anew. */
+  #renamedBefore = new DirtySet();
   readonly #polls: Polls;
   #generation = 0;
   /** Why directories are polled; they are not tried again before the next sweep. */
@@ -62,12 +64,17 @@ export class RootWatcher {
   beginSweep(): void {
     this.#generation += 1;
     this.#want = silenceOf(this.#handles.root);
-    this.#renamed.clear();
+    this.#renamedBefore = this.#renamed;
+    this.#renamed = new DirtySet();
   }
 
-  endSweep(): void {
-    for (const { watcher } of this.#tree.dropOlder(this.#generation)) watcher?.close();
-    this.#polls.keep((dir) => this.#tree.get(dir) !== undefined);
+  /** @param completed it entered everything there is; else all stays as it was */
+  endSweep(completed: boolean): void {
+    if (completed) {
+      for (const { watcher } of this.#tree.dropOlder(this.#generation)) watcher?.close();
+      this.#polls.keep((dir) => this.#tree.get(dir) !== undefined);
+    } else this.#renamed.addFrom(this.#renamedBefore);
+    this.#renamedBefore = new DirtySet();
     this.#notify();
   }
 
@@ -93,7 +100,8 @@ export class RootWatcher {
     signal.addEventListener('abort', stop);
     try {
       for (;;) {
-        while (this.#dirty.isEmpty && this.#polls.size === this.#pollsTold && !this.#isOver(signal)) await this.#woken();
+        while (this.#dirty.isEmpty && this.#polls.size === this.#pollsTold && !this.#isOver(signal))
+          await this.#woken();
         if (this.#isOver(signal)) return;
         if (this.#polls.size !== this.#pollsTold) {
           this.#pollsTold = this.#polls.size;
@@ -182,4 +190,3 @@ export class RootWatcher {
     this.#wake = undefined;
   }
 }
-
