@@ -18,7 +18,7 @@ import type { RemoteOptionsGiven } from './remote-options.ts';
 import type { RemoteSettings } from './remote.ts';
 
 /** The first change after a quiet time waits so long, ms: whoever truncates a file is about to write it. */
-const firstMs = 3;
+const firstMs = 2;
 
 /** What a schema entry tells besides its type. */
 export interface OptionMeta {

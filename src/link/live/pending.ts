@@ -23,7 +23,7 @@ export interface Timing {
 }
 
 /** Told of again after this, a path was not written in one go. */
-const oneGoMs = 1.5;
+const oneGoMs = 8;
 /** A growing file is sent as it is after so long, the second time after twice that, and so on. */
 const holdMs = 2000;
 const maxHoldMs = 30_000;
