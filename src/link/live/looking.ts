@@ -5,7 +5,7 @@
  * looked at on both sides (LiveLink). Where it is wrong all the same, `apply` finds another thing than the plan saw, and
  * leaves it alone.
  */
-import { flags, isRacy, isUnknown, type Entry } from '../../tree/entry.ts';
+import { flags, isRacy, isUnknown, sameFingerprint, type Entry } from '../../tree/entry.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { Listing } from '../../tree/listing.ts';
 import { isWithin, joinPath, type RelPath } from '../../tree/path.ts';
@@ -150,12 +150,12 @@ function assemble(
   for (const { dir, names, listing: bytes } of found.patches) {
     const before = recorded.listing(dir);
     const now = new Listing(bytes);
-    if (names === undefined) set(dir, before === undefined ? now : explained(dir, now, before));
+    if (names === undefined) set(dir, before === undefined ? now : explained(dir, trusting(now, before), before));
     else {
       const changes = new Map<string, Entry | undefined>();
       for (const name of names) {
-        changes.set(name, now.get(name));
         const entry = before?.get(name);
+        changes.set(name, asRecorded(entry, now.get(name)));
         if (entry !== undefined && isMountGone(entry, changes.get(name))) mountsGone.push(joinPath(dir, name));
       }
       set(dir, (before ?? Listing.empty).with(changes));
@@ -163,7 +163,7 @@ function assemble(
   }
   for (const [dir, listing] of found.below.listings()) {
     const before = recorded.listing(dir);
-    set(dir, before === undefined ? listing : explained(dir, listing, before));
+    set(dir, before === undefined ? listing : explained(dir, trusting(listing, before), before));
   }
   return { tree, added, mountsGone };
 
@@ -174,6 +174,26 @@ function assemble(
       mountsGone,
     });
   }
+}
+
+/**
+ * What was renamed by us a moment ago has a ctime of this very tick, and is on record as the file that it is: it is not to be
+ * doubted. An edit in the same tick would have moved its mtime, too.
+ */
+function asRecorded(before: Entry | undefined, now: Entry | undefined): Entry | undefined {
+  if (before === undefined || now === undefined || isRacy(before) || !isRacy(now)) return now;
+  return sameFingerprint(before, now) ? before : now;
+}
+
+/** `asRecorded` for a complete listing. */
+function trusting(now: Listing, before: Listing): Listing {
+  const trusted = new Map<string, Entry>();
+  for (const { name } of racyOf('', now)) {
+    const [known, entry] = [before.get(name), now.get(name)];
+    const recorded = asRecorded(known, entry);
+    if (recorded !== undefined && recorded !== entry) trusted.set(name, recorded);
+  }
+  return trusted.size === 0 ? now : now.with(trusted);
 }
 
 function isMountGone(before: Entry, now: Entry | undefined): boolean {

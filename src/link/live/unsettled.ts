@@ -9,10 +9,16 @@ import { ancestorsOf, baseName, parentPath, type RelPath } from '../../tree/path
 
 export type UnsettledReason = SkipReason | 'conflict';
 
-/** What usually is over in a moment, and is tried again by itself. */
-const passing: readonly UnsettledReason[] = ['changed-meanwhile', 'source-changed'];
-/** So often; then it waits for a change, or for the next look at everything. */
-const maxAttempts = 9;
+/**
+ * What usually is over in a moment, and is tried again by itself, so often; then it waits for a change, or for the next look
+ * at everything.
+ */
+const passing: Partial<Record<UnsettledReason, number>> = {
+  'changed-meanwhile': 9,
+  'source-changed': 9,
+  // What has vanished since it was seen cannot be read either.
+  unreadable: 3,
+};
 const firstRetryMs = 20;
 const noSpaceRetryMs = 30_000;
 
@@ -36,7 +42,7 @@ export class UnsettledPaths {
 
   /** It has just happened, and may well be over at the next attempt: nothing to bother anybody with. */
   isPassing(path: RelPath, why: UnsettledReason): boolean {
-    return passing.includes(why) && (this.#paths.get(path)?.attempts ?? 0) < maxAttempts / 2;
+    return (this.#paths.get(path)?.attempts ?? 0) < (passing[why] ?? 0) / 2;
   }
 
   /**
@@ -56,7 +62,8 @@ export class UnsettledPaths {
       const attempts = (before.get(path)?.attempts ?? 0) + 1;
       this.#paths.set(path, { why, attempts });
       if (why === 'no-space') again.push({ path, afterMs: noSpaceRetryMs });
-      else if (passing.includes(why) && attempts <= maxAttempts) {
+      // What a look at everything found so has been so for a while.
+      else if ((looked !== undefined || why !== 'unreadable') && attempts <= (passing[why] ?? 0)) {
         again.push({ path, afterMs: firstRetryMs * 2 ** (attempts - 1) });
       }
     }

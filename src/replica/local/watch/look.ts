@@ -180,7 +180,7 @@ class Looker {
     const full = `${prefix}/${name}`;
     const stats = fs.lstatSync(toFs(full), { bigint: true, throwIfNoEntry: false });
     // Asked in any case: what is looked at is not new any more.
-    const isNew = watcher === undefined ? isAsked : watcher.takeIsNew(path);
+    const isNew = watcher === undefined ? isAsked : watcher.takeIsNew(path, stats);
     if (stats === undefined) return undefined;
     const mode = Number(stats.mode);
     const isDirectory = kindOfMode(mode) === 'dir';

@@ -5,10 +5,11 @@
  *  - A directory is watched before it is listed (scan.ts and look.ts call `enter` first), so what comes into it after the
  *    listing is told of, and what came before is in the listing.
  *  - A name that was created, removed or renamed may stand for another directory than the one that is watched under it, even
- *    with the same inode. It is remembered (`#renamed`) until a look has dropped its watches and walked it anew.
+ *    with the same inode. It is remembered (`#renamed`) until a look has seen that it is the same, or has dropped its watches
+ *    and walked it anew. (That a directory's times or mode were changed comes as the same event.)
  *  - What cannot be watched is polled, and what is not known any more is said to be lost: nothing is silently not looked at.
  */
-import fs, { type FSWatcher } from 'node:fs';
+import fs, { type BigIntStats, type FSWatcher } from 'node:fs';
 import { DirtySet } from '../../dirty-set.ts';
 import type { WatchEvent, WatchOptions } from '../../watching.ts';
 import { baseName, decodeName, ownDirectory, parentPath, type RelPath } from '../../../tree/path.ts';
@@ -17,7 +18,7 @@ import { toFs } from '../fs-path.ts';
 import { countEvent, joinBursts, leaveBursts } from './bursts.ts';
 import { silenceOf, wantOfWatches } from './limits.ts';
 import { Polls } from './polls.ts';
-import { WatchTree } from './watch-tree.ts';
+import { WatchTree, type Watched } from './watch-tree.ts';
 
 /** What is told is gathered for so long, ms: a tree that is being written must not be told of file by file. */
 const gapMs = 2;
@@ -52,8 +53,14 @@ export class RootWatcher {
   enter(dir: RelPath): void {
     if (this.#closed) return;
     const old = this.#tree.get(dir);
+    const before = this.#inodeOf(dir);
     const watcher = this.#watch(dir);
-    if (watcher !== 'none') this.#tree.set(dir, { watcher, generation: this.#generation });
+    const after = this.#inodeOf(dir);
+    // Another directory may have come in its place while it was being watched.
+    const ino = before === after ? after : 0n;
+    if (watcher !== 'none') {
+      this.#tree.set(dir, { watcher, ino, since: Date.now(), generation: this.#generation });
+    }
     if (watcher === undefined) this.#polls.add(dir);
     else this.#polls.delete(dir);
     // After the new one has begun: the kernel knows both as one and goes on telling.
@@ -84,9 +91,15 @@ export class RootWatcher {
     this.#polls.dropBelow(dir);
   }
 
-  /** A directory that must be walked with all below it: it is not watched yet, or may not be the one that is. */
-  takeIsNew(dir: RelPath): boolean {
-    return this.#renamed.takeName(parentPath(dir), baseName(dir)) || this.#tree.get(dir) === undefined;
+  /**
+   * Something is being looked at: whatever its name was renamed to or from is known now.
+   *
+   * @returns whether it is, if a directory, one to be walked with all below it: not watched yet, or maybe not the one that is
+   */
+  takeIsNew(path: RelPath, stats: BigIntStats | undefined): boolean {
+    const wasRenamed = this.#renamed.takeName(parentPath(path), baseName(path));
+    const watched = this.#tree.get(path);
+    return watched === undefined || (wasRenamed && !isSame(watched, stats));
   }
 
   lose(reason: string): void {
@@ -147,6 +160,15 @@ export class RootWatcher {
     }
   }
 
+  /** 0n where there is none. */
+  #inodeOf(dir: RelPath): bigint {
+    try {
+      return fs.lstatSync(toFs(this.#pathOf(dir)), { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
+    } catch {
+      return 0n;
+    }
+  }
+
   #pathOf(dir: RelPath): string {
     const plain = dir === '' ? this.#handles.root : `${this.#handles.root}/${dir}`;
     return plain.length < maxPathLength ? plain : this.#handles.enter(dir);
@@ -189,4 +211,13 @@ export class RootWatcher {
     this.#wake?.();
     this.#wake = undefined;
   }
+}
+
+/** Clocks of files step by so much; a directory that was made within it may be older or younger than its watch, ms. */
+const tickMs = 20;
+
+/** Certainly the directory that is watched: an inode may be given away again at once, but not with a time of birth before that. */
+function isSame({ ino, since }: Watched, stats: BigIntStats | undefined): boolean {
+  if (stats === undefined || ino === 0n || stats.ino !== ino || stats.birthtimeNs === 0n) return false;
+  return stats.birthtimeNs / 1_000_000n < BigInt(since - tickMs);
 }

@@ -6,6 +6,9 @@ import type { RelPath } from '../../../tree/path.ts';
 export interface Watched {
   /** Undefined: it is polled. */
   watcher: FSWatcher | undefined;
+  /** Its inode, 0n where that is not certain, and since when it is watched, ms since 1970. */
+  ino: bigint;
+  since: number;
   /** The sweep that found it. */
   generation: number;
 }
