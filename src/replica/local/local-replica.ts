@@ -23,7 +23,7 @@ import type { ReadRequest } from '../content-stream.ts';
 import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { applyBatch, type ApplyContext } from './apply.ts';
-import { applyStreamed } from './apply-streamed.ts';
+import { applyStreamed, stageAndApply } from './apply-streamed.ts';
 import { cleanOutRoot } from './clean-out.ts';
 import { HostContent, NoContent } from './content.ts';
 import { digestAll } from './digest.ts';
@@ -183,7 +183,8 @@ export class LocalReplica implements Replica {
         const staged = await this.#stagers.stage(tasks, hostPath, control);
         return drive(applyBatch(opened, batch, new HostContent(hostPath), staged), control);
       }
-      if (content === undefined) return drive(applyBatch(opened, batch, new NoContent(), new Map()), control);
+      // Directories are staged also where no file is to come into them.
+      if (content === undefined) return drive(stageAndApply(opened, batch, tasks, new NoContent()), control);
       return applyStreamed(opened, batch, { tasks, content, partials: opened.partials }, control);
     };
     const result = before.then(own, own);
