@@ -10,5 +10,10 @@ export {
   type RestoreOptions,
   type RestoreSummary,
 } from './workspace/history.ts';
+export type { PassSummary } from './link/events.ts';
+export type { CheckReason, LiveState } from './link/live/state.ts';
+export type { LiveSummary } from './link/live/totals.ts';
+export { star, type StarRequest, type StarResult } from './workspace/star.ts';
 export { pull, push, sync, type SyncRequest } from './workspace/sync.ts';
+export { watch, type Watch, type WatchRequest } from './workspace/watch.ts';
 export type { SyncOptions } from './workspace/options.ts';

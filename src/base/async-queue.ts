@@ -5,6 +5,11 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
   #error: Error | undefined;
   #wake: (() => void) | undefined;
 
+  /** Values that wait to be taken. */
+  get size(): number {
+    return this.#values.length;
+  }
+
   push(value: T): void {
     if (this.#ended) return;
     this.#values.push(value);

@@ -2,6 +2,7 @@
 import type { Side } from '../reconcile/options.ts';
 import type { Conflict, Skip } from '../reconcile/plan.ts';
 import type { Action } from './actions.ts';
+import type { CheckReason, LiveState } from './live/state.ts';
 
 export type LinkEvent =
   /** Something the user should know that is no error. */
@@ -11,7 +12,20 @@ export type LinkEvent =
   /** An action that was done; in a dry run, one that would be. */
   | { type: 'action'; action: Action }
   | { type: 'conflict'; conflict: Conflict }
-  | { type: 'skip'; skip: Skip };
+  | { type: 'skip'; skip: Skip }
+  /** Live mode: what the link is doing from now on. Not told of each pass. */
+  | { type: 'state'; state: LiveState }
+  /** Live mode: a pass has ended. */
+  | { type: 'pass'; pass: PassSummary };
+
+/** A pass of live mode: one look at what may have changed, and what was done about it. */
+export interface PassSummary {
+  /** What made it look: changes that it was told of, or the reason for a look at everything. */
+  cause: 'changes' | 'poll' | CheckReason;
+  /** Paths that were asked for their metadata, by side; in a look at everything all of them. */
+  looked: Record<Side, number>;
+  summary: Summary;
+}
 
 export type Phase = 'opening' | 'scanning' | 'comparing' | 'applying' | 'finishing';
 

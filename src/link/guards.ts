@@ -19,6 +19,8 @@ export interface GuardView {
   /** Bytes of content that the plan brings to each side. */
   incoming: Record<Side, number>;
   freeBytes: Record<Side, number>;
+  /** Deletions just before that belong to these: what is deleted bit by bit, in live mode, is deleted all the same. */
+  deletedBefore: Record<Side, number>;
 }
 
 /** By default this many deletions pass unasked, whatever their share. */
@@ -51,8 +53,10 @@ function checkDeletions(plan: Plan, view: GuardView, options: LinkOptions): void
     if (removals.length === 0) continue;
     const from = otherSide(side);
     const proceed = 'If that is right, run again with --max-delete off';
-    const nothing = 'Nothing was changed.';
-    const total = view.recorded(side);
+    const nothing = view.deletedBefore[side] > 0 ? 'The rest was not touched.' : 'Nothing was changed.';
+    const before = view.deletedBefore[side];
+    const total = view.recorded(side) + before;
+    const count = removals.length + before;
     if (view.scans[from].entries === 0 && view.recorded(from) >= emptiedFrom) {
       throw new GuardError(
         'root-emptied',
@@ -66,17 +70,17 @@ function checkDeletions(plan: Plan, view: GuardView, options: LinkOptions): void
     }
     const emptied = emptiedTopLevel(removals, view.input, from);
     const limit = limitOf(options.maxDelete, total);
-    if (emptied === undefined && removals.length <= limit) continue;
+    if (emptied === undefined && count <= limit) continue;
     // What looks like a lost mount is not let through by a number that may stand in a script.
-    const orSoMany = emptied === undefined ? ` (or --max-delete ${removals.length})` : '';
+    const orSoMany = emptied === undefined ? ` (or --max-delete ${count})` : '';
     const what = emptied === undefined ? '' : ` (all of ${emptied}/ is gone on the other side)`;
     throw new GuardError(
       'too-many-deletions',
-      `${plural(removals.length, 'deletion')} of ${total.toLocaleString('en-US')} would be carried to ${view.roots[side]}${what}`,
+      `${plural(count, 'deletion')} of ${total.toLocaleString('en-US')} would be carried to ${view.roots[side]}${what}`,
       {
         path: view.roots[side],
         hint: `${nothing} Look with --dry-run. ${proceed}${orSoMany}.`,
-        option: `--max-delete ${emptied === undefined ? removals.length : 'off'}`,
+        option: `--max-delete ${emptied === undefined ? count : 'off'}`,
       },
     );
   }

@@ -1,5 +1,6 @@
 /** Counts what happens and passes it on to the listener. */
-import type { Conflict, Skip } from '../reconcile/plan.ts';
+import type { Conflict, Skip, SkipReason } from '../reconcile/plan.ts';
+import type { RelPath } from '../tree/path.ts';
 import type { Action } from './actions.ts';
 import { emptySummary, type Listener, type Phase, type Summary } from './events.ts';
 
@@ -8,6 +9,8 @@ export class Report {
   readonly #listener: Listener;
   readonly #startedAt = performance.now();
   readonly #skips = new Set<string>();
+  /** Paths at which the sides may still differ: open conflicts and skips. */
+  readonly unsettled: { path: RelPath; why: SkipReason | 'conflict' }[] = [];
   #total: { entries: number; bytes: number } | undefined;
 
   constructor(listener: Listener, dryRun: boolean) {
@@ -32,6 +35,7 @@ export class Report {
 
   conflict(conflict: Conflict): void {
     this.summary.conflicts[conflict.winner === 'open' ? 'open' : 'settled'] += 1;
+    if (conflict.winner === 'open') this.unsettled.push({ path: conflict.path, why: 'conflict' });
     this.#listener({ type: 'conflict', conflict });
   }
 
@@ -40,6 +44,7 @@ export class Report {
     const key = `${skip.side}${skip.path}`;
     if (this.#skips.has(key)) return;
     this.#skips.add(key);
+    this.unsettled.push({ path: skip.path, why: skip.why });
     this.summary.skipped += 1;
     if (skip.why === 'no-space') this.summary.outOfSpace += 1;
     this.#listener({ type: 'skip', skip });

@@ -35,24 +35,8 @@ export interface Scans {
 /** Scans both sides at the same time; again, where the ignore files of the other side change what is in scope. */
 export async function scanBoth(task: ScanTask): Promise<Scans> {
   const entries = { a: 0, b: 0 };
-  const scan = async (side: Side, ignoreFiles: ScanRequest['ignoreFiles']): Promise<ScanResult> => {
-    const replica = task.replicas[side];
-    const { options, report } = task;
-    if (replica === undefined) return emptyScan(options.rules);
-    const request: ScanRequest = {
-      rules: options.rules,
-      ignoreFiles,
-      scope: options.scope,
-      previous: { as: 'packed', layers: task.baseline.packed(side) },
-      reportAll: options.checksum,
-    };
-    const onProgress = (progress: { entries: number }): void => {
-      entries[side] = progress.entries;
-      report.progress('scanning', entries.a + entries.b, 0);
-    };
-    const result = await replica.scan(request, { signal: task.signal, onProgress });
-    return side === task.emptied ? emptyScan(options.rules, result.changed.root) : result;
-  };
+  const scan = async (side: Side, ignoreFiles: ScanRequest['ignoreFiles']): Promise<ScanResult> =>
+    scanSide(side, task, ignoreFiles, entries);
   const [a, b] = await Promise.all([scan('a', []), scan('b', [])]);
   const results = { a, b };
   const first = inputOf(results, task);
@@ -66,7 +50,32 @@ export async function scanBoth(task: ScanTask): Promise<Scans> {
   return { results, input: inputOf(results, task) };
 }
 
-function inputOf(results: Record<Side, ScanResult>, task: ScanTask): ReconcileInput {
+/** @param entries how many were seen so far, by side: for the progress of both */
+export async function scanSide(
+  side: Side,
+  task: ScanTask,
+  ignoreFiles: ScanRequest['ignoreFiles'],
+  entries: Record<Side, number> = { a: 0, b: 0 },
+): Promise<ScanResult> {
+  const replica = task.replicas[side];
+  const { options, report } = task;
+  if (replica === undefined) return emptyScan(options.rules);
+  const request: ScanRequest = {
+    rules: options.rules,
+    ignoreFiles,
+    scope: options.scope,
+    previous: { as: 'packed', layers: task.baseline.packed(side) },
+    reportAll: options.checksum,
+  };
+  const onProgress = (progress: { entries: number }): void => {
+    entries[side] = progress.entries;
+    report.progress('scanning', entries.a + entries.b, 0);
+  };
+  const result = await replica.scan(request, { signal: task.signal, onProgress });
+  return side === task.emptied ? emptyScan(options.rules, result.changed.root) : result;
+}
+
+export function inputOf(results: Record<Side, ScanResult>, task: ScanTask): ReconcileInput {
   const state = (side: Side): SideState => ({
     changed: results[side].changed,
     unreadable: new Set(results[side].unreadable.map(({ path }) => path)),

@@ -12,6 +12,7 @@ import type { IgnoreRules } from '../tree/ignore/rules.ts';
 import type { RelPath } from '../tree/path.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { HistoryVersion, RestoreOptions, RestoreSummary } from './history.ts';
+import type { LookRequest, LookResult, WatchEvent, WatchOptions } from './watching.ts';
 import type { ReadRequest } from './content-stream.ts';
 import type { DigestAnswer } from '../reconcile/input.ts';
 import type {
@@ -66,8 +67,11 @@ export interface OpenRequest {
   /** Shown to whom the lock refuses. */
   command: string;
   forceUnlock: boolean;
-  /** Works beside a replica of the same process that has opened the root for this run, and under its lock. */
-  joins?: true;
+  /**
+   * Another replica of this very run holds the root's lock, for several that work side by side (a star): this one takes no
+   * lock, and tidies up nothing but its own.
+   */
+  guest?: boolean;
 }
 
 export interface OpenedRoot {
@@ -246,6 +250,13 @@ export interface Replica {
    */
   open(request: OpenRequest): Promise<OpenedRoot>;
   scan(request: ScanRequest, control: Control): Promise<ScanResult>;
+  /**
+   * Watches the root from the next scan on: each full scan watches what it finds. What may have changed since is told as
+   * it comes; ends when the signal is aborted. Once; beside all other calls. Undefined where a replica cannot watch.
+   */
+  watch?(options: WatchOptions, control: Control): AsyncGenerator<WatchEvent, void, undefined>;
+  /** Looks again at some paths, after a full scan and by its rules. Undefined where a replica can only scan. */
+  look?(request: LookRequest, control: Control): Promise<LookResult>;
   /** SHA-256 of files, in the order asked. */
   digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]>;
   /**

@@ -129,17 +129,8 @@ export class Listing {
 
   /** Index of a name, or -1. */
   indexOf(name: string): number {
-    const names = this.names;
-    let low = 0;
-    let high = names.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >>> 1;
-      const order = compareNames(names[middle] ?? '', name);
-      if (order === 0) return middle;
-      if (order < 0) low = middle + 1;
-      else high = middle - 1;
-    }
-    return -1;
+    const at = lowerBound(this.names, name);
+    return this.names[at] === name ? at : -1;
   }
 
   get(name: string): Entry | undefined {
@@ -170,10 +161,46 @@ export class Listing {
 
   /** A copy with some entries set, or taken out where the value is undefined. */
   with(changes: ReadonlyMap<string, Entry | undefined>): Listing {
+    const few = changes.size * 8 < this.size;
+    // Targets are packed by the order of their links: where there are any, everything is packed anew.
+    const hasTargets = word(this.bytes, 8) > 0 || this.#hasLink(changes);
+    if (few && !hasTargets) return this.#spliced(changes);
     const merged = new Map<string, Entry>();
     for (const [name, entry] of this.entries()) if (!changes.has(name)) merged.set(name, entry);
     for (const [name, entry] of changes) if (entry !== undefined) merged.set(name, entry);
     return Listing.from(merged);
+  }
+
+  #hasLink(changes: ReadonlyMap<string, Entry | undefined>): boolean {
+    // A link to nowhere has no bytes of a target, but is one all the same.
+    for (const entry of changes.values()) if (entry?.kind === 'symlink') return true;
+    for (let i = 0; i < this.size; i += 1) if (this.kind(i) === 'symlink') return true;
+    return false;
+  }
+
+  /** `with` for a few changes of a large directory: what did not change is copied as it is, not decoded. */
+  #spliced(changes: ReadonlyMap<string, Entry | undefined>): Listing {
+    const own = this.names;
+    const records = new Uint8Array((this.size + changes.size) * recordBytes);
+    const view = new DataView(records.buffer);
+    const names: string[] = [];
+    let from = 0;
+    const copyUpTo = (end: number): void => {
+      const bytes = this.bytes.subarray(headerBytes + from * recordBytes, headerBytes + end * recordBytes);
+      records.set(bytes, names.length * recordBytes);
+      for (let i = from; i < end; i += 1) names.push(own[i] ?? '');
+      from = end;
+    };
+    for (const [name, entry] of [...changes].sort(([a], [b]) => compareNames(a, b))) {
+      const at = lowerBound(own, name);
+      copyUpTo(at);
+      if (own[at] === name) from = at + 1;
+      if (entry === undefined) continue;
+      writeRecord(view, names.length * recordBytes, entry);
+      names.push(name);
+    }
+    copyUpTo(own.length);
+    return new Listing(packListing(records, names.length, names, []));
   }
 
   /** How many targets are packed: one a symlink, unless somebody packed nonsense. */
@@ -203,6 +230,18 @@ export class Listing {
     for (let i = 0; i < index; i += 1) if (this.kind(i) === 'symlink') links += 1;
     return this.#targets[links] ?? '';
   }
+}
+
+/** Index of the first of sorted names that does not come before a name. */
+function lowerBound(names: readonly string[], name: string): number {
+  let low = 0;
+  let high = names.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareNames(names[middle] ?? '', name) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function decodeJoined(bytes: Uint8Array, separator: string): string[] {

@@ -15,6 +15,7 @@ export class Tree {
   readonly #load: () => Map<RelPath, Listing>;
 
   #chunks: readonly Uint8Array[] | undefined;
+  #entryCount: number | undefined;
 
   /**
    * @param load makes the listings when somebody first looks; a run in which nothing changed never does
@@ -40,10 +41,12 @@ export class Tree {
     return this.#listings.size;
   }
 
-  /** Number of entries, the root not counted. */
+  /** Number of entries, the root not counted. Counted when first asked for, then kept up with what changes. */
   get entryCount(): number {
+    if (this.#entryCount !== undefined) return this.#entryCount;
     let count = 0;
     for (const listing of this.#listings.values()) count += listing.size;
+    this.#entryCount = count;
     return count;
   }
 
@@ -60,7 +63,17 @@ export class Tree {
   }
 
   setListing(dir: RelPath, listing: Listing): void {
+    this.#set(dir, listing);
+  }
+
+  #set(dir: RelPath, listing: Listing): void {
+    if (this.#entryCount !== undefined) this.#entryCount += listing.size - (this.#listings.get(dir)?.size ?? 0);
     this.#listings.set(dir, listing);
+  }
+
+  #delete(dir: RelPath): void {
+    if (this.#entryCount !== undefined) this.#entryCount -= this.#listings.get(dir)?.size ?? 0;
+    this.#listings.delete(dir);
   }
 
   /** The entry of a path, or undefined when its directory has no listing or does not hold it. */
@@ -72,13 +85,12 @@ export class Tree {
   /** Sets or removes several entries of one directory; removing a directory's entry drops its subtree. */
   patch(dir: RelPath, changes: ReadonlyMap<string, Entry | undefined>): void {
     for (const [name, entry] of changes) if (entry?.kind !== 'dir') this.dropSubtree(joinPath(dir, name));
-    const listing = (this.#listings.get(dir) ?? Listing.empty).with(changes);
-    this.#listings.set(dir, listing);
+    this.#set(dir, (this.#listings.get(dir) ?? Listing.empty).with(changes));
   }
 
   /** Forgets the listings of a directory and of everything below it; the entry in its parent stays. */
   dropSubtree(dir: RelPath): void {
-    for (const path of [...this.subtree(dir)]) this.#listings.delete(path);
+    for (const path of [...this.subtree(dir)]) this.#delete(path);
   }
 
   /** Gives the subtree at `from` the name `to`, in the listings only (entries in the parents are the caller's). */
@@ -89,8 +101,8 @@ export class Tree {
   /** As `moveSubtree` for a tree with gaps. @param dirs `from` and what is below it, with a listing here or without one */
   moveListings(dirs: Iterable<RelPath>, from: RelPath, to: RelPath): void {
     const moved = [...dirs].map((dir) => [dir, this.#listings.get(dir)] as const);
-    for (const [dir] of moved) this.#listings.delete(dir);
-    for (const [dir, listing] of moved) if (listing) this.#listings.set(rebasePath(dir, from, to), listing);
+    for (const [dir] of moved) this.#delete(dir);
+    for (const [dir, listing] of moved) if (listing) this.#set(rebasePath(dir, from, to), listing);
   }
 
   /** A tree that shares the listings; changing one does not change the other. */

@@ -8,6 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import * as z from 'zod/mini';
 import { UsageError } from '../base/errors.ts';
+import type { LiveOptions } from '../link/live/live-link.ts';
 import type { LinkOptions, MaxDelete } from '../link/options.ts';
 import type { Mode, Side } from '../reconcile/options.ts';
 import { checkPattern } from '../tree/ignore/check.ts';
@@ -16,13 +17,16 @@ import { isSafePath } from '../tree/path.ts';
 import type { RemoteOptionsGiven } from './remote-options.ts';
 import type { RemoteSettings } from './remote.ts';
 
+/** The first change after a quiet time waits so long, ms: whoever truncates a file is about to write it. */
+const firstMs = 2;
+
 /** What a schema entry tells besides its type. */
 export interface OptionMeta {
   /** Commander's notation: `-n, --dry-run`, `--mode <mode>`, `--path <sub...>`. */
   flags: string;
   description: string;
   /** Heading in `--help`. */
-  group: 'What' | 'How' | 'Conflicts and deletions' | 'History' | 'Remote' | 'Running';
+  group: 'What' | 'How' | 'Live' | 'Conflicts and deletions' | 'History' | 'Remote' | 'Running';
   /** Only for commands of these directions; all when absent. */
   only?: readonly ('two-way' | 'one-way')[];
 }
@@ -35,6 +39,8 @@ function option<T extends z.ZodMiniType>(schema: T, meta: OptionMeta): T {
 }
 
 const side = z.enum(['local', 'remote', 'both']);
+const milliseconds = (least: number) =>
+  z.coerce.number<number | string>().check(z.minimum(least), z.maximum(3_600_000));
 const bytes = z.string().check(z.regex(/^\d+(\.\d+)?\s*([kKMGT]i?)?B?$/, 'not a size such as 500MB or 10GB'));
 
 export const syncOptionsSchema = z.strictObject({
@@ -106,6 +112,36 @@ export const syncOptionsSchema = z.strictObject({
     flags: '--path <sub...>',
     description: 'only these paths inside the roots; nothing else is looked at or touched',
     group: 'What',
+  }),
+  watch: option(z._default(z.boolean(), false), {
+    flags: '-w, --watch',
+    description: 'go on until interrupted: bring over every change as it is made',
+    group: 'Live',
+  }),
+  quietPeriod: option(z._default(milliseconds(0), 20), {
+    flags: '--quiet-period <ms>',
+    description: 'with --watch: changes that follow one another are gathered until it is quiet for so long',
+    group: 'Live',
+  }),
+  maxWait: option(z._default(milliseconds(0), 200), {
+    flags: '--max-wait <ms>',
+    description: 'with --watch: but no longer than this',
+    group: 'Live',
+  }),
+  settle: option(z._default(milliseconds(0), 50), {
+    flags: '--settle <ms>',
+    description: 'with --watch: a file that keeps changing waits until it rests for so long',
+    group: 'Live',
+  }),
+  rescan: option(z._default(z.coerce.number<number | string>().check(z.minimum(1)), 600), {
+    flags: '--rescan <seconds>',
+    description: 'with --watch: how often everything is looked at all the same, in case a change was not told of',
+    group: 'Live',
+  }),
+  pollInterval: option(z._default(z.coerce.number<number | string>().check(z.minimum(0.1)), 2), {
+    flags: '--poll-interval <seconds>',
+    description: 'with --watch: how often what cannot be watched is looked at',
+    group: 'Live',
   }),
   onConflict: option(z._default(z.enum(['newer', 'older', 'local', 'remote', 'both', 'manual']), 'newer'), {
     flags: '--on-conflict <policy>',
@@ -281,6 +317,17 @@ export function remoteOptions(given: RemoteOptionsGiven): RemoteSettings {
       heartbeatMs: Math.min(5000, silenceMs / 3),
       silenceMs,
     },
+  };
+}
+
+/** How live mode goes about it. @throws UsageError */
+export function liveOptions(given: SyncOptions): LiveOptions {
+  const { quietPeriod, maxWait, settle, rescan, pollInterval, dryRun } = parse(given);
+  if (dryRun) throw new UsageError('--dry-run shows one run: it does not go with --watch');
+  return {
+    timing: { firstMs: Math.min(firstMs, quietPeriod), quietMs: quietPeriod, maxWaitMs: maxWait, settleMs: settle },
+    rescanMs: rescan * 1000,
+    pollMs: pollInterval * 1000,
   };
 }
 

@@ -1,14 +1,10 @@
 /** Syncing two roots once: what the command line does, and what a library user calls. */
-import path from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { runCycle } from '../link/cycle.ts';
 import type { LinkEvent, Summary } from '../link/events.ts';
-import { LookedAtHere } from '../replica/agent/looked-at-here.ts';
-import { startAgentThread } from '../replica/agent/thread.ts';
 import type { Replica } from '../replica/replica.ts';
-import { parseCommandEndpoint, parseEndpoint, type Endpoint } from '../transport/endpoint.ts';
+import { connectPair, endpointOf } from './connect.ts';
 import { linkOptions, remoteOptions, type Direction, type SyncOptions } from './options.ts';
-import type { OpenRoot } from './remote.ts';
 
 export interface SyncRequest extends SyncOptions {
   /** Stops the run: staging is cleaned up, what is done stays done, and `InterruptedError` is thrown. */
@@ -60,48 +56,17 @@ async function run(direction: Direction, local: string, remote: string, request:
     ...options
   } = request;
   const spare = [...(agents ?? [])];
-  let opening: Promise<OpenRoot>[] = [];
   try {
     const link = linkOptions(direction, options, command ?? 'lockstep library');
+    if (options.watch === true) throw new UsageError('a run that goes on is what `watch` is for');
     const settings = remoteOptions(options);
     const endpoints = { a: endpointOf(local), b: endpointOf(remote, remoteCommand) };
-    const failed = new AbortController();
-    const connecting = AbortSignal.any([signal, failed.signal]);
-    const control = { signal: connecting, ...(onStderr === undefined ? {} : { onStderr }) };
-    if (endpoints.a.kind === 'local' && endpoints.b.kind === 'local') {
-      const replicas = { a: new LookedAtHere(), b: spare.shift() ?? startAgentThread() };
-      opening = [
-        Promise.resolve({ replica: replicas.a, name: path.resolve(endpoints.a.path) }),
-        Promise.resolve({ replica: replicas.b, name: path.resolve(endpoints.b.path) }),
-      ];
-    } else {
-      const { openRoot } = await import('./remote.ts');
-      opening = [openRoot(endpoints.a, settings, control), openRoot(endpoints.b, settings, control)];
-    }
-    // When one cannot be reached, nobody waits for the other.
-    const both = Promise.all(opening);
-    both.catch(() => failed.abort());
-    const [a, b] = await both;
-    if (a === undefined || b === undefined) throw new Error('two roots were opened');
-    return await runCycle({
-      roots: { a: a.name, b: b.name },
-      replicas: { a: a.replica, b: b.replica },
-      options: link,
-      listener: onEvent ?? ignore,
-      signal,
-    });
+    const control = { signal, ...(onStderr === undefined ? {} : { onStderr }) };
+    const connection = await connectPair(endpoints, settings, control, spare, true);
+    return await runCycle({ ...connection, options: link, listener: onEvent ?? ignore, signal });
   } finally {
-    const opened = (await Promise.allSettled(opening)).flatMap((root) =>
-      root.status === 'fulfilled' ? [root.value.replica] : [],
-    );
-    await Promise.allSettled([...spare, ...opened].map(async (replica) => replica.close()));
+    await Promise.allSettled(spare.map(async (replica) => replica.close()));
   }
-}
-
-/** @param command what leads to the far side, for a path over there that says nothing of it */
-function endpointOf(root: string, command?: readonly string[]): Endpoint {
-  if (root.trim() === '') throw new UsageError('a root is empty', { hint: 'Name two directories.' });
-  return command === undefined ? parseEndpoint(root) : parseCommandEndpoint(root, command);
 }
 
 function ignore(): void {

@@ -1,14 +1,16 @@
-/** `lockstep sync`, `push` and `pull`: one cycle between two roots. */
+/** `lockstep sync`, `push` and `pull`: once or live, with one remote root or several. */
 import { Command, Option } from '@commander-js/extra-typings';
-import { exitCodes, UsageError } from '../../base/errors.ts';
+import { exitCodes, LockstepError, UsageError } from '../../base/errors.ts';
 import type { LinkEvent, Summary } from '../../link/events.ts';
 import { optionMeta, syncOptionsSchema, type Direction, type SyncOptions } from '../../workspace/options.ts';
+import { star } from '../../workspace/star.ts';
 import { pull, push, sync, type SyncRequest } from '../../workspace/sync.ts';
+import { watch } from '../../workspace/watch.ts';
+import { onAnswer } from '../answer.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import type { Replica } from '../../replica/replica.ts';
-import { jsonRenderer } from '../render/json.ts';
-import type { Renderer } from '../render/renderer.ts';
-import { textRenderer } from '../render/text.ts';
+import { printError } from '../render/error.ts';
+import { Views } from '../render/views.ts';
 
 /** What a command of this run has beside its options. */
 export interface Run {
@@ -45,16 +47,18 @@ Whatever is replaced or deleted there and exists nowhere else is kept in its .lo
 
 export function syncCommand(run: Run): Command {
   const command = new Command('sync')
-    .description('Keep two directories in step, in both directions. The second is made if it is missing.')
+    .description('Keep directories in step, in both directions. The second is made if it is missing.')
     .argument('[A]', 'the first root; it is called local')
-    .argument('[B]', 'the second root; it is called remote')
-    .usage('[options] <A> <B>');
+    .argument('[B...]', 'the second root, called remote; with more of them, A is the hub of a star')
+    .usage('[options] <A> <B> [C…]');
   return finish(command as unknown as Command, 'sync', run, [
     'lockstep sync ~/work/project /mnt/backup/project',
     'lockstep sync ~/work/project ann@server:work/project    over ssh; from her home directory there',
     'lockstep sync a b --exclude node_modules --on-conflict both',
     'lockstep sync a b --dry-run --json',
     'lockstep sync a b --path src docs/guide.md',
+    'lockstep sync ~/work/project server:project --watch     until Ctrl-C: every change, as it is made',
+    'lockstep sync ~/work/project laptop:project server:project    a star: what changes at one gets to the others',
   ]);
 }
 
@@ -62,13 +66,14 @@ export function pushCommand(run: Run): Command {
   const command = new Command('push')
     .description('Bring everything of SRC to DST. Nothing flows back; nothing is deleted unless --delete is given.')
     .argument('[SRC]', 'the source, only read')
-    .argument('[DST]', 'the destination, made if it is missing')
-    .usage('[options] <SRC> <DST>');
+    .argument('[DST...]', 'the destination, made if it is missing; there may be several')
+    .usage('[options] <SRC> <DST> [DST…]');
   return finish(command as unknown as Command, 'push', run, [
     'lockstep push ./site /srv/www/site',
     'lockstep push ./site /srv/www/site --delete         the destination becomes a mirror',
     'lockstep push ./build /opt/app --clean-out-first',
     'lockstep push ./site web:/srv/www/site              over ssh',
+    'lockstep push ./site web:/srv/www/site --watch      until Ctrl-C',
     'lockstep push ./site docker://web/srv/www           into a container',
     'lockstep push ./site /srv/www -- docker exec -i web sh',
   ]);
@@ -99,22 +104,23 @@ function finish(command: Command, direction: Direction, run: Run, examples: read
       'after',
       `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n${endpoints}${notes[direction]}`,
     );
-  // The operands' names differ by command, their number does not.
+  // The operands' names differ by command; sync and push take several of the second.
   const act = async (
     first: string | undefined,
-    second: string | undefined,
+    second: string | string[] | undefined,
     given: Given & Record<'exclude' | 'include', unknown>,
   ): Promise<void> => {
     // Both spellings have filled `patterns`; commander's own record of them is of no use.
     const options: Given = { ...given, patterns };
     delete options.exclude;
     delete options.include;
-    const roots = twoRoots(
-      [first, second].filter((root) => root !== undefined),
+    const operands = [...(first === undefined ? [] : [first]), ...(Array.isArray(second) ? second : [second])];
+    const roots = rootsOf(
+      operands.filter((root) => root !== undefined),
       options,
       direction,
     );
-    await carryOut(direction, ...roots, options, run);
+    await carryOut(direction, roots, options, run);
   };
   return command.action(act as never);
 }
@@ -150,10 +156,10 @@ interface Given extends SyncOptions {
 }
 
 /**
- * The two roots. An option that takes several values (`--path a b`) takes all words that follow it; where it stands before
+ * The roots. An option that takes several values (`--path a b`) takes all words that follow it; where it stands before
  * the roots, the last words are given back.
  */
-function twoRoots(operands: readonly string[], options: Given, direction: Direction): [string, string] {
+function rootsOf(operands: readonly string[], options: Given, direction: Direction): string[] {
   const missing = 2 - operands.length;
   const lists = Object.values(options).filter(
     (value): value is string[] => Array.isArray(value) && value !== options.patterns,
@@ -161,47 +167,120 @@ function twoRoots(operands: readonly string[], options: Given, direction: Direct
   const greedy = lists.filter((list) => list.length > missing);
   const [list] = greedy;
   const found = missing > 0 && greedy.length === 1 && list !== undefined ? list.splice(list.length - missing) : [];
-  const [first, second] = [...operands, ...found];
-  if (first === undefined || second === undefined) {
-    const what = direction === 'sync' ? 'two directories' : 'a source and a destination';
+  const roots = [...operands, ...found];
+  if (roots.length < 2) {
+    const what = direction === 'sync' ? 'two directories or more' : 'a source and a destination';
     throw new UsageError(`${direction} takes ${what}`, { hint: `Try: lockstep ${direction} --help` });
   }
-  return [first, second];
+  return roots;
 }
 
 async function carryOut(
   direction: Direction,
-  first: string,
-  second: string,
+  roots: readonly string[],
   given: Given,
   { agents, remoteCommand, setExitCode }: Run,
 ): Promise<void> {
   const { json, quiet, verbose, ...options } = given;
-  const [local, remote] = direction === 'pull' ? [second, first] : [first, second];
-  const renderer: Renderer =
-    json === true
-      ? jsonRenderer()
-      : textRenderer({
-          verbosity: quiet === true ? -1 : verbose === true ? 1 : 0,
-          dryRun: given.dryRun ?? false,
-          names: { a: local, b: remote },
-        });
+  const [local = '', ...remotes] = direction === 'pull' ? [...roots].reverse() : roots;
+  const verbosity = quiet === true ? -1 : verbose === true ? 1 : 0;
   const behind = remoteCommand === undefined ? [] : ['--', ...remoteCommand];
-  const command = ['lockstep', direction, first, second, ...behind].join(' ');
+  const command = ['lockstep', direction, ...roots, ...behind].join(' ');
+  const there = remoteCommand === undefined ? {} : { remoteCommand };
+  const request = { ...options, ...there, command, agents };
+  const views = new Views({ local, remotes, json: json === true, verbosity, options });
   try {
-    const summary = await untilInterrupted(async (signal) => {
-      const onEvent = (event: LinkEvent): void => renderer.event(event);
-      const onStderr = (line: string): void => renderer.farLine(line);
-      const given = remoteCommand === undefined ? {} : { remoteCommand };
-      const request: SyncRequest = { ...options, ...given, signal, onEvent, onStderr, command, agents };
-      if (direction === 'sync') return sync(local, remote, request);
-      return direction === 'push' ? push(local, remote, request) : pull(remote, local, request);
-    });
-    renderer.summary(summary);
-    setExitCode(exitCodeOf(summary));
+    if (options.watch === true) {
+      await carryOutLive(direction, local, remotes, request, views);
+      setExitCode(exitCodes.interrupted);
+    } else if (remotes.length > 1) setExitCode(await carryOutStar(direction, local, remotes, request, views));
+    else setExitCode(await carryOutOnce(direction, local, remotes[0] ?? '', request, views));
   } finally {
-    renderer.end();
+    views.end();
   }
+}
+
+async function carryOutOnce(
+  direction: Direction,
+  local: string,
+  remote: string,
+  request: SyncRequest,
+  views: Views,
+): Promise<number> {
+  const view = views.of(remote);
+  const summary = await untilInterrupted(async (signal) => {
+    const onEvent = (event: LinkEvent): void => view.event(event);
+    const whole: SyncRequest = { ...request, signal, onEvent, onStderr: (line) => view.farLine(line) };
+    if (direction === 'sync') return sync(local, remote, whole);
+    return direction === 'push' ? push(local, remote, whole) : pull(remote, local, whole);
+  });
+  view.summary(summary);
+  return exitCodeOf(summary);
+}
+
+async function carryOutStar(
+  direction: Direction,
+  local: string,
+  remotes: readonly string[],
+  request: SyncRequest,
+  views: Views,
+): Promise<number> {
+  const results = await untilInterrupted(async (signal) =>
+    star(direction, local, remotes, {
+      ...request,
+      signal,
+      onEvent: (event, remote) => views.of(remote).event(event),
+      onStderr: (line) => views.farLine(line),
+    }),
+  );
+  let worst: number = exitCodes.inStep;
+  for (const result of results) {
+    if ('summary' in result) {
+      views.of(result.remote).summary(result.summary);
+      worst = worseOf(worst, exitCodeOf(result.summary));
+    } else {
+      printError(result.error, views.json);
+      worst = worseOf(worst, result.error instanceof LockstepError ? result.error.exitCode : exitCodes.failed);
+    }
+  }
+  return worst;
+}
+
+/** A failure before a halt, a halt before what is merely left; an interrupt before all. */
+function worseOf(a: number, b: number): number {
+  const order: readonly number[] = [
+    exitCodes.inStep,
+    exitCodes.incomplete,
+    exitCodes.halted,
+    exitCodes.failed,
+    exitCodes.usage,
+    exitCodes.interrupted,
+  ];
+  return order.indexOf(a) > order.indexOf(b) ? a : b;
+}
+
+async function carryOutLive(
+  direction: Direction,
+  local: string,
+  remotes: readonly string[],
+  request: SyncRequest,
+  views: Views,
+): Promise<void> {
+  const summaries = await untilInterrupted(async (signal) => {
+    const live = watch(direction, local, remotes, {
+      ...request,
+      signal,
+      onEvent: (event, remote) => views.of(remote).event(event),
+      onStderr: (line) => views.farLine(line),
+    });
+    const stopListening = onAnswer(() => live.proceed());
+    try {
+      return await live.ended;
+    } finally {
+      stopListening();
+    }
+  });
+  for (const { remote, summary } of summaries) views.of(remote).liveSummary(summary);
 }
 
 function exitCodeOf(summary: Summary): number {

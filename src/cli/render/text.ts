@@ -56,6 +56,10 @@ export function textRenderer(options: TextOptions): Renderer {
           return say(`${err.yellow('skipped:')} ${describeSkip(event.skip, options.names)}`);
         case 'progress':
           return progress?.show(event.progress);
+        case 'state':
+        case 'pass':
+          // Only of live mode, which has a renderer of its own (live-text.ts).
+          return;
         default:
           return unreachable(event);
       }
@@ -65,11 +69,12 @@ export function textRenderer(options: TextOptions): Renderer {
       print(describeSummary(summary));
       for (const hint of followUps(summary, newerFarSide)) say(hint);
     },
+    liveSummary: () => undefined,
     end: () => progress?.clear(),
   };
 }
 
-const arrows: Record<Side, string> = { a: '←', b: '→' };
+export const arrows: Record<Side, string> = { a: '←', b: '→' };
 const words: Record<Action['op'], string> = {
   create: 'new',
   replace: 'changed',
@@ -96,7 +101,7 @@ const conflictWords: Record<Conflict['what'], string> = {
   directory: 'something in it changed',
 };
 
-function describeConflict(conflict: Conflict, names: Record<Side, string>): string {
+export function describeConflict(conflict: Conflict, names: Record<Side, string>): string {
   const { path, what, winner, detail } = conflict;
   const subject = `${escapeControls(path === '' ? '.' : path)}: ${conflictWords[what]} on both sides`;
   const more = detail === undefined ? '' : ` (${detail})`;
@@ -126,12 +131,12 @@ const skipWords: Record<SkipReason, string> = {
   failed: 'failed',
 };
 
-function describeSkip(skip: Skip, names: Record<Side, string>): string {
+export function describeSkip(skip: Skip, names: Record<Side, string>): string {
   const path = `${names[skip.side].replace(/\/+$/, '')}/${escapeControls(skip.path)}`;
   return `${path}: ${skipWords[skip.why]}${skip.detail === undefined ? '' : ` (${skip.detail})`}`;
 }
 
-function describeSummary(summary: Summary): string {
+export function describeSummary(summary: Summary): string {
   const { total, conflicts, skipped, dryRun } = summary;
   const parts: string[] = [];
   for (const side of ['b', 'a'] as const) {

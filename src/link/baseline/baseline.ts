@@ -260,12 +260,19 @@ export class Baseline implements AgreedState {
     this.#add(records);
   }
 
+  /** Folds the log into a snapshot when it has grown. */
+  compact(): void {
+    this.flush();
+    if (this.#log === undefined || this.#logBytes <= Math.max(compactAboveBytes, this.#snapshotBytes / 4)) return;
+    this.#writeSnapshot();
+    this.#packed = undefined;
+    this.#changedDirs = undefined;
+  }
+
   /** Ends writing; folds the log into a snapshot when it has grown. */
   end(): void {
-    this.flush();
-    const hasGrown = this.#log !== undefined && this.#logBytes > Math.max(compactAboveBytes, this.#snapshotBytes / 4);
-    if (hasGrown) this.#writeSnapshot();
-    else if (this.#marked) this.#keepMarks();
+    this.compact();
+    if (this.#marked) this.#keepMarks();
     if (this.#log !== undefined) fs.closeSync(this.#log);
     this.#log = undefined;
   }

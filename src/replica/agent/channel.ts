@@ -18,8 +18,8 @@ export interface Channel {
 
 /**
  * Calls go from the controller to the agent; results and progress come back under the call's number. A call may have a
- * stream of bytes with it: `part` and `end` go where the bytes go (to the agent with `apply`, to the controller with `read`
- * and `scan`, where the result ends it), `credit` goes the other way: so many bytes more may be sent.
+ * stream of bytes with it: `part` and `end` go where the bytes go (to the agent with `apply`, to the controller with `read`,
+ * `scan`, `look` and `watch`, where the result ends it), `credit` goes the other way: so many bytes more may be sent.
  */
 export type Message =
   | { type: 'call'; id: number; method: Method; args: unknown[] }
@@ -46,6 +46,8 @@ export const methods = [
   'restore',
   'flush',
   'close',
+  'watch',
+  'look',
 ] as const;
 export type Method = (typeof methods)[number];
 

@@ -5,6 +5,8 @@ import type { DigestAnswer } from '../../reconcile/input.ts';
 import { CreditMeter, Credits } from '../../wire/credit.ts';
 import { contentWindow, type ReadRequest } from '../content-stream.ts';
 import { treeOfChunks } from '../../tree/packer.ts';
+import type { Tree } from '../../tree/tree.ts';
+import { decode } from '../../wire/codec.ts';
 import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import type {
   ApplyBatch,
@@ -22,12 +24,17 @@ import type {
   SignatureRequest,
   StepResult,
 } from '../replica.ts';
+import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
 import type { Channel, Message, Method } from './channel.ts';
 import { fromWire, toWire } from './errors.ts';
-import type { PackedScanResult } from './serve.ts';
+import type { PackedLookResult, PackedScanResult } from './serve.ts';
+import { watchEvent } from './values.ts';
 
 /** More than this of a scan is not believed: some eight million entries. */
 const maxTreeBytes = 1 << 30;
+
+/** So many events of a watch wait for whoever takes them. */
+const maxWaitingEvents = 1000;
 
 /** A call whose result is still to come. */
 interface Waiting {
@@ -71,6 +78,48 @@ export class AgentClient implements Replica {
   }
 
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
+    const [result, changed] = await this.#callForTree<PackedScanResult>('scan', request, control);
+    return { ...withoutChunks(result), changed };
+  }
+
+  async *watch(options: WatchOptions, control: Control): AsyncGenerator<WatchEvent, void, undefined> {
+    const incoming = new AsyncQueue<WatchEvent>();
+    const abort = new AbortController();
+    const signal = AbortSignal.any([control.signal, abort.signal]);
+    const ended = this.#call('watch', [options], {
+      control: { signal },
+      onPart: (bytes) => {
+        const event = decode(watchEvent, bytes);
+        // Nobody takes them: what has changed is not worth remembering one by one.
+        if (incoming.size < maxWaitingEvents) incoming.push(event);
+        else if (incoming.size === maxWaitingEvents) incoming.push({ type: 'lost', reason: 'changes came too fast' });
+      },
+    }).then(
+      () => incoming.end(),
+      (error: unknown) => incoming.end(error instanceof Error ? error : new InterruptedError()),
+    );
+    try {
+      yield* incoming;
+    } catch (error) {
+      if (!(error instanceof InterruptedError)) throw error;
+    } finally {
+      abort.abort();
+      incoming.drop();
+      await ended;
+    }
+  }
+
+  async look(request: LookRequest, control: Control): Promise<LookResult> {
+    const [result, below] = await this.#callForTree<PackedLookResult>('look', request, control);
+    return { ...withoutChunks(result), below };
+  }
+
+  /** A call whose result comes with a tree in parts. */
+  async #callForTree<T extends { chunks: number[] }>(
+    method: Method,
+    request: unknown,
+    control: Control,
+  ): Promise<[T, Tree]> {
     const parts: Uint8Array[] = [];
     let bytes = 0;
     const onPart = (part: Uint8Array): void => {
@@ -78,10 +127,10 @@ export class AgentClient implements Replica {
       if (bytes > maxTreeBytes) throw new LockstepError('protocol', 'the other side sent a tree without end');
       parts.push(part);
     };
-    const { chunks, ...rest } = await this.#call<PackedScanResult>('scan', [request], { control, onPart });
-    const joined = rejoin(parts, chunks);
+    const result = await this.#call<T>(method, [request], { control, onPart });
+    const joined = rejoin(parts, result.chunks);
     this.checkTree(joined);
-    return { ...rest, changed: treeOfChunks(joined) };
+    return [result, treeOfChunks(joined)];
   }
 
   async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {
@@ -270,6 +319,12 @@ function inFull<T>(what: string, requests: readonly unknown[], answers: T[]): T[
     'protocol',
     `the other side sent ${answers.length} ${what} where ${requests.length} were due`,
   );
+}
+
+function withoutChunks<T extends { chunks: number[] }>(result: T): Omit<T, 'chunks'> {
+  const rest: Partial<T> = { ...result };
+  delete rest.chunks;
+  return rest as Omit<T, 'chunks'>;
 }
 
 /** Chunks that were cut into parts for sending. @throws LockstepError `protocol` when the lengths do not fit */

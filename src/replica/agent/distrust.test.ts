@@ -14,7 +14,7 @@ it('names the version of an agent that says more than we know of', async () => {
   const [there, here] = [new PassThrough(), new PassThrough()];
   const agent = new Connection(there, here, { ...times, compress: 'off', maxMessageBytes: 1 << 20 });
   const known = encode(agentGreeting, {
-    protocol: 2,
+    protocol: 999,
     version: '9.9.9',
     node: '30.0.0',
     platform: 'linux',

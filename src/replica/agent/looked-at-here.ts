@@ -106,7 +106,7 @@ export class LookedAtHere implements Replica {
   async #startWorking(): Promise<Replica> {
     if (this.#request === undefined) throw new Error('the root is not open');
     this.#thread = startAgentThread();
-    await this.#thread.open({ ...this.#request, create: false, joins: true });
+    await this.#thread.open({ ...this.#request, create: false, guest: true });
     return this.#thread;
   }
 }

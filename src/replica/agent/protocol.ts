@@ -21,11 +21,13 @@ import {
 import { methods, type Message, type Method, type WireError } from './channel.ts';
 import {
   digest,
+  dirtyDirectory,
   entry,
   failure,
   fileName,
   hostPath,
   list,
+  lookPatch,
   orUndefined,
   path,
   pathOrRoot,
@@ -83,6 +85,7 @@ const openRequest = struct({
   runId: fileName,
   command: text,
   forceUnlock: bool,
+  guest: optional(bool),
 });
 
 const openedRoot = struct({
@@ -110,6 +113,16 @@ const scanResult = struct({
   bytes: count,
   unmatchedPatterns: list(text),
   mountsGone: list(path),
+  chunks: list(count),
+});
+
+const lookResult = struct({
+  root: orUndefined(entry),
+  patches: list(lookPatch),
+  unreadable: list(struct({ path: pathOrRoot, reason: text })),
+  ignoredIn: list(pathOrRoot),
+  rulesChanged: bool,
+  looked: count,
   chunks: list(count),
 });
 
@@ -190,6 +203,8 @@ const signatures: Record<Method, { args: Codec<unknown[]>; result: Codec<unknown
   restore: { args: tuple(hostPath, text, restoreOptions), result: restoreSummary },
   flush: { args: tuple(count), result: bool },
   close: { args: tuple(), result: nothing },
+  watch: { args: tuple(struct({ pollMs: count })), result: nothing },
+  look: { args: tuple(struct({ directories: list(dirtyDirectory) })), result: lookResult },
 };
 
 /** Encodes and decodes the messages of one connection: a result's form depends on the call that it answers. */

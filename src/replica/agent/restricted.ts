@@ -7,6 +7,8 @@ import { isWithin } from '../../tree/path.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
 import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import type { ReadRequest } from '../content-stream.ts';
+import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
+import { watching } from '../watching.ts';
 import type {
   ApplyBatch,
   Control,
@@ -53,6 +55,14 @@ export class RestrictedReplica implements Replica {
 
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
     return this.#inner.scan(request, control);
+  }
+
+  watch(options: WatchOptions, control: Control): AsyncGenerator<WatchEvent, void, undefined> {
+    return watching(this.#inner).watch(options, control);
+  }
+
+  async look(request: LookRequest, control: Control): Promise<LookResult> {
+    return watching(this.#inner).look(request, control);
   }
 
   async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {

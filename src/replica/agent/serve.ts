@@ -5,11 +5,18 @@ import { encodeTree } from '../../tree/codec.ts';
 import { CreditMeter, Credits } from '../../wire/credit.ts';
 import { contentWindow } from '../content-stream.ts';
 import type { Control, Progress, Replica, ScanResult } from '../replica.ts';
+import { watching, type LookResult } from '../watching.ts';
+import { encode } from '../../wire/codec.ts';
+import type { Tree } from '../../tree/tree.ts';
 import type { Channel, Message } from './channel.ts';
 import { fromWire, toWire } from './errors.ts';
+import { watchEvent } from './values.ts';
 
 /** A scan's result on its way: the tree came in parts, pieces of one string of bytes that is cut into chunks so long. */
 export type PackedScanResult = Omit<ScanResult, 'changed'> & { chunks: number[] };
+
+/** Likewise of a look. */
+export type PackedLookResult = Omit<LookResult, 'below'> & { chunks: number[] };
 
 /** The largest part that is sent: a heartbeat must not wait long behind it. */
 const partBytes = 1 << 20;
@@ -100,10 +107,19 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
         return replica.open(argument);
       case 'scan': {
         const { changed, ...rest } = await replica.scan(argument, control);
-        const chunks = changed.takeChunks() ?? [encodeTree(changed)];
-        const lengths = chunks.map(({ length }) => length);
-        for (const chunk of chunks) await sendPacked(id, chunk, control);
-        return { ...rest, chunks: lengths } satisfies PackedScanResult;
+        return { ...rest, chunks: await sendTree(id, changed, control) } satisfies PackedScanResult;
+      }
+      case 'watch':
+        for await (const event of watching(replica).watch(argument, control)) {
+          // Who is slow to take it is told of more at once (root-watcher.ts).
+          await channel.room();
+          if (control.signal.aborted) throw new InterruptedError();
+          channel.send({ type: 'part', id, bytes: encode(watchEvent, event) });
+        }
+        return undefined;
+      case 'look': {
+        const { below, ...rest } = await watching(replica).look(argument, control);
+        return { ...rest, chunks: await sendTree(id, below, control) } satisfies PackedLookResult;
       }
       case 'digest':
         return replica.digest(argument, control);
@@ -134,6 +150,14 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
       case 'close':
         return replica.close();
     }
+  }
+
+  /** @returns the lengths of the tree's chunks */
+  async function sendTree(id: number, tree: Tree, control: Control): Promise<number[]> {
+    const chunks = tree.takeChunks() ?? [encodeTree(tree)];
+    const lengths = chunks.map(({ length }) => length);
+    for (const chunk of chunks) await sendPacked(id, chunk, control);
+    return lengths;
   }
 
   /** A scan's packed tree is handed over, not copied: of a million files it is the largest thing there is. */

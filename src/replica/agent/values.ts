@@ -22,6 +22,7 @@ import {
 } from '../../wire/codec.ts';
 import { digestBytes, scanSaltBytes } from '../listing-digest.ts';
 import type { ApplyStep, Failure, Recorded, StepResult } from '../replica.ts';
+import type { DirtyDirectory, LookPatch, WatchEvent } from '../watching.ts';
 
 /** Items of one message; the message's size is the real limit. */
 const many = 10_000_000;
@@ -147,3 +148,15 @@ export const stepResult: Codec<StepResult> = lazy(() =>
     kept: bool,
   }),
 );
+
+const names = orUndefined(list(fileName));
+
+export const dirtyDirectory: Codec<DirtyDirectory> = struct({ dir: pathOrRoot, names });
+
+export const watchEvent: Codec<WatchEvent> = tagged('type', {
+  dirty: struct({ directories: list(dirtyDirectory) }),
+  lost: struct({ reason: text }),
+  polled: struct({ directories: count, reason: text }),
+});
+
+export const lookPatch: Codec<LookPatch> = struct({ dir: pathOrRoot, names, listing });

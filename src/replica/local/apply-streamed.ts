@@ -4,6 +4,7 @@ import type { RelPath } from '../../tree/path.ts';
 import type { ApplyBatch, Control, StepResult } from '../replica.ts';
 import { applyBatch, type ApplyContext } from './apply.ts';
 import { Bases } from './bases.ts';
+import type { Content } from './content.ts';
 import { ContentFeed } from './content-feed.ts';
 import type { Partials } from './partials.ts';
 import { drive, type Work } from './slices.ts';
@@ -56,11 +57,12 @@ export async function applyStreamed(
   }
 }
 
-function* stageAndApply(
+/** One thread, everything in order. */
+export function* stageAndApply(
   context: ApplyContext,
   batch: ApplyBatch,
   tasks: readonly StagingTask[],
-  content: StreamContent,
+  content: Content,
 ): Work<StepResult[]> {
   const staged = new Map<RelPath, StagedUnit>();
   let full: string | undefined;

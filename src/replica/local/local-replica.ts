@@ -20,8 +20,10 @@ import type {
   StepResult,
 } from '../replica.ts';
 import type { ReadRequest } from '../content-stream.ts';
+import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
+import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { applyBatch, type ApplyContext } from './apply.ts';
-import { applyStreamed } from './apply-streamed.ts';
+import { applyStreamed, stageAndApply } from './apply-streamed.ts';
 import { cleanOutRoot } from './clean-out.ts';
 import { HostContent, NoContent } from './content.ts';
 import { digestAll } from './digest.ts';
@@ -45,6 +47,7 @@ import { drive, sliceMs } from './slices.ts';
 import { stagingTasks } from './stage-unit.ts';
 import { Stagers } from './stagers.ts';
 import { recoverStaging, Staging } from './staging.ts';
+import { Looking } from './watch/looking.ts';
 
 interface Opened extends ApplyContext {
   request: OpenRequest;
@@ -65,6 +68,8 @@ export class LocalReplica implements Replica {
   #reading: Promise<unknown> = Promise.resolve();
   /** For the next stream. */
   #ring: ChunkRing | undefined;
+  /** Watching, and looking again at what may have changed. */
+  #looking: Looking | undefined;
 
   /** @param piped this process is at the end of a pipe */
   constructor({ piped = false }: { piped?: boolean } = {}) {
@@ -81,7 +86,7 @@ export class LocalReplica implements Replica {
     try {
       const own = new OwnDirectory(handles.rootPrefix, handles.root);
       const writes = request.access === 'write';
-      const owns = writes && request.joins !== true;
+      const owns = writes && request.guest !== true;
       const recovered: string[] = [];
       if (owns) {
         const { root, runId, command, forceUnlock } = request;
@@ -94,6 +99,7 @@ export class LocalReplica implements Replica {
       const identity = rootIdentity(own, request.root, request.marks, writes);
       const partials = new Partials(own, request.runId);
       if (owns) partials.prune();
+      this.#looking = new Looking(handles, granularityNs);
       this.#opened = { request, own, identity, madeFrom, handles, granularityNs, staging, history, partials };
       return {
         identity: identity.id,
@@ -115,7 +121,19 @@ export class LocalReplica implements Replica {
 
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
     const { handles, granularityNs } = this.#root();
-    return drive(scanRoot(handles, granularityNs, request), control);
+    const looking = this.#lookingAgain();
+    const matcher = new IgnoreMatcher(request.rules);
+    return looking.during(request, matcher, async () =>
+      drive(scanRoot(handles, granularityNs, request, { matcher, watcher: looking.watcher }), control),
+    );
+  }
+
+  async *watch(options: WatchOptions, control: Control): AsyncGenerator<WatchEvent, void, undefined> {
+    yield* this.#lookingAgain().watch(options, control.signal);
+  }
+
+  async look(request: LookRequest, control: Control): Promise<LookResult> {
+    return drive(this.#lookingAgain().look(request), control);
   }
 
   async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {
@@ -166,7 +184,8 @@ export class LocalReplica implements Replica {
         const staged = await this.#stagers.stage(tasks, hostPath, control);
         return drive(applyBatch(opened, batch, new HostContent(hostPath), staged), control);
       }
-      if (content === undefined) return drive(applyBatch(opened, batch, new NoContent(), new Map()), control);
+      // Directories are staged also where no file is to come into them.
+      if (content === undefined) return drive(stageAndApply(opened, batch, tasks, new NoContent()), control);
       return applyStreamed(opened, batch, { tasks, content, partials: opened.partials }, control);
     };
     const result = before.then(own, own);
@@ -181,7 +200,9 @@ export class LocalReplica implements Replica {
     const opened = this.#writable();
     opened.madeFrom = undefined;
     keepIdentity(own, opened.identity);
-    own.write(`${write}\n`, 'links', linkId);
+    // Not waited for: records are bound to this boot until a flush has covered the token as well (baseline.ts), and a root
+    // with a torn one merely meets the other anew.
+    own.writeQuickly(`${write}\n`, 'links', linkId);
     return write;
   }
 
@@ -209,6 +230,7 @@ export class LocalReplica implements Replica {
   async close(): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
+    this.#looking?.close();
     // Whatever still runs has been told to stop (agent/serve.ts); its handles must not be closed under its feet, because
     // the next thing that is opened gets their numbers.
     await this.#applying;
@@ -218,13 +240,18 @@ export class LocalReplica implements Replica {
       opened.history.close();
       if (opened.request.access !== 'write') return;
       opened.staging.clear();
-      if (opened.request.joins === true) return;
+      if (opened.request.guest === true) return;
       freeLock(opened.own, opened.request.runId);
       opened.own.removeIfBare();
       if (opened.madeFrom !== undefined) unmakeRoot(opened.request.root, opened.madeFrom);
     } finally {
       opened.handles.close();
     }
+  }
+
+  #lookingAgain(): Looking {
+    if (this.#looking === undefined) throw new LockstepError('protocol', 'the root is not open');
+    return this.#looking;
   }
 
   #root(): Opened {

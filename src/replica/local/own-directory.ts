@@ -79,12 +79,21 @@ export class OwnDirectory {
     return this.#exists ? readFileIfPresent([this.path, ...names].join('/')) : undefined;
   }
 
-  /** Replaces a small file atomically. */
+  /** Replaces a small file atomically, and has it stored. */
   write(text: string, ...names: string[]): void {
+    this.#write(text, names, true);
+  }
+
+  /** As `write`, but after a crash of the machine it may be the old one, or empty. */
+  writeQuickly(text: string, ...names: string[]): void {
+    this.#write(text, names, false);
+  }
+
+  #write(text: string, names: readonly string[], flush: boolean): void {
     const dir = this.ensure(...names.slice(0, -1));
     const path = `${dir}/${names.at(-1) ?? ''}`;
     const temporary = `${path}.${crypto().randomBytes(6).toString('hex')}`;
-    fs.writeFileSync(temporary, text, { mode: 0o600, flag: 'wx', flush: true });
+    fs.writeFileSync(temporary, text, { mode: 0o600, flag: 'wx', flush });
     fs.renameSync(temporary, path);
   }
 

@@ -23,15 +23,39 @@ import { readNames } from './names.ts';
 import { listsByTimes } from './platform.ts';
 import { grainNow, isWithinGrain, kindOfMode, observe, readTarget } from './stat.ts';
 import type { Work } from './slices.ts';
+import type { RootWatcher } from './watch/root-watcher.ts';
 
-export function scanRoot(handles: DirHandles, granularityNs: bigint, request: ScanRequest): Work<ScanResult> {
-  return new Scanner(handles, granularityNs, request).run();
+/** What a scan shares with the looks that follow it in live mode (watch/). */
+export interface ScanContext {
+  matcher: IgnoreMatcher;
+  /** Told of every directory before it is listed. */
+  watcher: Pick<RootWatcher, 'enter'> | undefined;
+}
+
+export function scanRoot(
+  handles: DirHandles,
+  granularityNs: bigint,
+  request: ScanRequest,
+  context: ScanContext = { matcher: new IgnoreMatcher(request.rules), watcher: undefined },
+): Work<ScanResult> {
+  return new Scanner(handles, granularityNs, request, context).run();
+}
+
+/** Walks some directories and all below them, as a scan does, and reports all of it. */
+export function* scanBelow(
+  handles: DirHandles,
+  granularityNs: bigint,
+  request: ScanRequest,
+  context: ScanContext,
+  dirs: readonly Pending[],
+): Work<ScanResult> {
+  return yield* new Scanner(handles, granularityNs, request, context).runBelow(dirs);
 }
 
 /** One object for all calls. */
 const statOptions = { bigint: true, throwIfNoEntry: false } as const;
 
-interface Pending {
+export interface Pending {
   path: RelPath;
   dev: bigint;
   /** Its mark (tree/listing.ts), where it was just seen to be as recorded. */
@@ -43,6 +67,7 @@ class Scanner {
   readonly #granularityNs: bigint;
   readonly #request: ScanRequest;
   readonly #matcher: IgnoreMatcher;
+  readonly #watcher: ScanContext['watcher'];
   /** Layers of what was recorded, the last word first. */
   readonly #previous: readonly Tree[];
   /** Digests of what was recorded, where that is all that was told. */
@@ -57,16 +82,19 @@ class Scanner {
   #words = new BigInt64Array((recordBytes / 8) * 1024);
   #halves = new Uint32Array(this.#words.buffer);
 
-  constructor(handles: DirHandles, granularityNs: bigint, request: ScanRequest) {
+  constructor(handles: DirHandles, granularityNs: bigint, request: ScanRequest, context: ScanContext) {
     this.#handles = handles;
     this.#granularityNs = granularityNs;
     this.#request = request;
-    this.#matcher = new IgnoreMatcher(request.rules);
+    this.#matcher = context.matcher;
+    this.#watcher = context.watcher;
     const { previous } = request;
     this.#previous = previous.as === 'packed' ? previous.layers.map(decodeTreeLazily).reverse() : [];
     this.#digests = previous.as === 'digests' ? digestSet(previous.digests) : new Set();
-    // Nothing can be vouched for without the record, and under a scope nobody sees all names.
-    this.#listsByTimes = previous.as === 'packed' && request.scope.length === 0 && listsByTimes(handles.root);
+    // Nothing can be vouched for without the record, and under a scope nobody sees all names. Where the root is watched, a
+    // directory must be listed after its watch was set, and its times were looked at before.
+    const mayVouch = previous.as === 'packed' && request.scope.length === 0 && context.watcher === undefined;
+    this.#listsByTimes = mayVouch && listsByTimes(handles.root);
     for (const { dir, name, text } of request.ignoreFiles) this.#overrides.set(joinPath(dir, name), text);
     this.#result = {
       changed: new Tree(),
@@ -82,15 +110,10 @@ class Scanner {
   }
 
   *run(): Work<ScanResult> {
-    const result = this.#result;
     const before = fs.statSync(this.#handles.rootPrefix, { bigint: true });
     const root = observe(`${this.#handles.rootPrefix}/.`, this.#granularityNs);
     if (root !== undefined) this.#packer.setRoot(root);
-    const stack: Pending[] = [{ path: '', dev: before.dev, mark: 0 }];
-    for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
-      this.#scanDirectory(dir, stack);
-      yield { entries: result.entries, bytes: result.bytes, path: dir.path };
-    }
+    yield* this.#walk([{ path: '', dev: before.dev, mark: 0 }]);
     // A root that was unmounted or swapped while it was walked: what was seen is not this root.
     const after = fs.statSync(this.#handles.root, { bigint: true, throwIfNoEntry: false });
     if (after?.ino !== before.ino || after.dev !== before.dev) {
@@ -99,16 +122,36 @@ class Scanner {
         hint: 'Nothing was changed. Run again once it is back.',
       });
     }
+    return this.#finish();
+  }
+
+  *runBelow(dirs: readonly Pending[]): Work<ScanResult> {
+    yield* this.#walk([...dirs]);
+    return this.#finish();
+  }
+
+  *#walk(stack: Pending[]): Work<void> {
+    for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
+      this.#scanDirectory(dir, stack);
+      yield { entries: this.#result.entries, bytes: this.#result.bytes, path: dir.path };
+    }
+  }
+
+  #finish(): ScanResult {
+    const result = this.#result;
     result.changed = treeOfChunks(this.#packer.finish());
     result.unmatchedPatterns = this.#matcher.unmatchedPatterns();
     return result;
   }
 
   #scanDirectory(dir: Pending, stack: Pending[]): void {
-    const prefix = this.#prefixOf(dir.path);
-    if (this.#isAsVouchedFor(dir, prefix, stack)) return;
+    let prefix: string;
     let names: string[];
     try {
+      // Watch, then list: what comes in between is in the listing, or told of, or both.
+      this.#watcher?.enter(dir.path);
+      prefix = this.#prefixOf(dir.path);
+      if (this.#isAsVouchedFor(dir, prefix, stack)) return;
       names = readNames(prefix);
     } catch (error) {
       if (dir.path === '') throw unreadableRoot(this.#handles.root, error);
