@@ -131,6 +131,8 @@ function* sendDelta(out: ChunkBuffer, index: number, source: Source, signature: 
     sum.update(piece);
     left -= count;
     yield* putInstructions(out, encoder, search.push(piece));
+    // A few bytes may mean megabytes to be copied over there: they do not wait until a chunk is full of them.
+    yield* out.rest();
     // Where everything matches nothing is sent; the caller gets its turn all the same.
     yield empty;
   }
