@@ -20,8 +20,8 @@ const statOptions = { throwIfNoEntry: false } as const;
 /** What a directory's entries come to, when they are all as recorded. */
 export interface AsRecorded {
   bytes: number;
-  /** Indexes of the sub-directories. */
-  directories: number[];
+  /** The sub-directories: index of the name, and device. */
+  directories: { index: number; dev: bigint }[];
 }
 
 /** A directory as the scan finds it. */
@@ -65,7 +65,7 @@ export function looksAsRecorded(dir: FoundDirectory, recorded: Listing): AsRecor
       isIgnored?.(name, isDirectory) === true
     )
       return undefined;
-    if (isDirectory) found.directories.push(i);
+    if (isDirectory) found.directories.push({ index: i, dev: dir.dev });
     else if (kind === 'file') found.bytes += stats.size;
   }
   return found;

@@ -14,9 +14,10 @@ import { decodeName, joinPath, ownDirectory, type RelPath } from '../../tree/pat
 import { TreePacker, treeOfChunks } from '../../tree/packer.ts';
 import { Tree } from '../../tree/tree.ts';
 import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../explain-changes.ts';
-import { digestSet, listingDigest } from '../listing-digest.ts';
+import { DirectoryDigest, digestSet, listingDigest } from '../listing-digest.ts';
 import type { ScanRequest, ScanResult } from '../replica.ts';
-import { looksAsRecorded } from './as-recorded.ts';
+import { looksAsRecorded, type AsRecorded, type FoundDirectory } from './as-recorded.ts';
+import { digestFound } from './digest-found.ts';
 import { maxPathLength, type DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
 import { readNames } from './names.ts';
@@ -44,6 +45,7 @@ class Scanner {
   readonly #previous: readonly Tree[];
   /** Digests of what was recorded, where that is all that was told. */
   readonly #digests: ReadonlySet<string>;
+  readonly #digest: DirectoryDigest | undefined;
   readonly #overrides = new Map<RelPath, string | undefined>();
   readonly #result: ScanResult;
   readonly #packer = new TreePacker();
@@ -59,6 +61,7 @@ class Scanner {
     const { previous } = request;
     this.#previous = previous.as === 'packed' ? previous.layers.map(decodeTreeLazily).reverse() : [];
     this.#digests = previous.as === 'digests' ? digestSet(previous.digests) : new Set();
+    this.#digest = previous.as === 'digests' ? new DirectoryDigest(previous.salt) : undefined;
     for (const { dir, name, text } of request.ignoreFiles) this.#overrides.set(joinPath(dir, name), text);
     this.#result = {
       changed: new Tree(),
@@ -166,28 +169,32 @@ class Scanner {
   #isAsRecorded(dir: Pending, prefix: string, names: readonly string[], stack: Pending[]): boolean {
     const { reportAll, scope } = this.#request;
     if (reportAll || scope.length > 0) return false;
-    const recorded = this.#recorded(dir.path);
-    if (recorded === undefined) return false;
     const own = names.indexOf(ownDirectory);
     if (own >= 0 && dir.path !== '') return false;
     const synced = own < 0 ? names : names.filter((name) => name !== ownDirectory);
-    const found = looksAsRecorded(
-      {
-        prefix,
-        names: synced,
-        dev: dir.dev,
-        granularityNs: this.#granularityNs,
-        isIgnored: this.#matcher.isEmpty
-          ? undefined
-          : (name, isDirectory) => this.#matcher.ignores(joinPath(dir.path, name), isDirectory),
-      },
-      recorded,
-    );
+    const found = this.#lookAgain(dir.path, {
+      prefix,
+      names: synced,
+      dev: dir.dev,
+      granularityNs: this.#granularityNs,
+      isIgnored: this.#matcher.isEmpty
+        ? undefined
+        : (name, isDirectory) => this.#matcher.ignores(joinPath(dir.path, name), isDirectory),
+    });
     if (found === undefined) return false;
-    for (const index of found.directories) stack.push({ path: joinPath(dir.path, synced[index] ?? ''), dev: dir.dev });
+    for (const { index, dev } of found.directories) stack.push({ path: joinPath(dir.path, synced[index] ?? ''), dev });
     this.#result.bytes += found.bytes;
     this.#result.entries += synced.length;
     return true;
+  }
+
+  #lookAgain(path: RelPath, dir: FoundDirectory): AsRecorded | undefined {
+    if (this.#digest !== undefined) {
+      const found = digestFound(path, dir, this.#digest);
+      return found !== undefined && this.#digests.has(found.digest) ? found : undefined;
+    }
+    const recorded = this.#recorded(path);
+    return recorded === undefined ? undefined : looksAsRecorded(dir, recorded);
   }
 
   /** Puts the directory into the result unless it is as recorded. */
@@ -207,8 +214,7 @@ class Scanner {
   }
 
   #isRecorded(dir: RelPath, bytes: Uint8Array, recorded: Listing | undefined): boolean {
-    const { previous } = this.#request;
-    if (previous.as === 'digests') return this.#digests.has(listingDigest(previous.salt, dir, bytes));
+    if (this.#digest !== undefined) return this.#digests.has(listingDigest(this.#digest, dir, bytes));
     return recorded !== undefined && Buffer.compare(recorded.bytes, bytes) === 0;
   }
 
