@@ -15,6 +15,7 @@ import { atomicMatcher } from './atomic.ts';
 import { Baseline } from './baseline/baseline.ts';
 import type { Listener, Summary } from './events.ts';
 import { execute } from './execute.ts';
+import { linkIdOf, placeOnHost, type LinkId } from './link-id.ts';
 import { checkPlan } from './guards.ts';
 import { Journal } from './journal.ts';
 import type { LinkOptions } from './options.ts';
@@ -74,7 +75,7 @@ class Cycle {
     const { roots, replicas, options } = this.#request;
     const [a, b] = await Promise.all([replicas.a.probe(roots.a), replicas.b.probe(roots.b)]);
     const probes: Probes = { a, b };
-    const link = linkOf(probes);
+    const link = linkIdOf(placeOf(a), placeOf(b));
     const baseline = this.#loadBaseline(link.id, link.swapped);
     checkRoots(roots, probes, options, baseline.exists && !options.rebaseline);
     await this.#open(probes);
@@ -362,7 +363,7 @@ class Cycle {
 
   // --- doing -------------------------------------------------------------------------------------------------------
 
-  async #apply(plan: Plan, view: ReconcileInput, baseline: Baseline, journal: Journal, link: Link): Promise<void> {
+  async #apply(plan: Plan, view: ReconcileInput, baseline: Baseline, journal: Journal, link: LinkId): Promise<void> {
     const { replicas, options, signal } = this.#request;
     const opened = bothOpened(this.#opened);
     const session = { a: opened.a.session, b: opened.b.session };
@@ -431,22 +432,7 @@ function isAlive(baseline: Baseline): boolean {
 
 /** Where a root is, in the whole world. */
 function placeOf({ host, realPath }: RootProbe): string {
-  return host === undefined ? realPath : `${host} ${realPath}`;
-}
-
-interface Link {
-  /** Names the link's files in the state directory. */
-  id: string;
-  /** The roots were given in the other order than the files have them. */
-  swapped: boolean;
-}
-
-/** A link is its two roots, in whatever order they are named. */
-function linkOf(probes: Probes): Link {
-  const paths = [placeOf(probes.a), placeOf(probes.b)];
-  const sorted = [...paths].sort();
-  const id = createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 32);
-  return { id, swapped: sorted[0] !== paths[0] };
+  return placeOnHost(host, realPath);
 }
 
 /** Modes that read each other's baselines: the same flow, with or without deletions. */

@@ -73,8 +73,8 @@ async function run(direction: Direction, local: string, remote: string, request:
         opening.push(Promise.resolve({ replica, name: path.resolve(root) }));
       }
     } else {
-      const { openRoot } = await import('./remote.ts');
-      opening = [openRoot(endpoints.a, settings, control), openRoot(endpoints.b, settings, control)];
+      const { openRoots } = await import('./remote.ts');
+      opening = openRoots(endpoints, link, settings, control);
     }
     // When one cannot be reached, nobody waits for the other.
     const both = Promise.all(opening);

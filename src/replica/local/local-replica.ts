@@ -20,6 +20,7 @@ import type {
   StepResult,
 } from '../replica.ts';
 import type { ReadRequest } from '../content-stream.ts';
+import { AheadScan } from './ahead-scan.ts';
 import { applyBatch, type ApplyContext } from './apply.ts';
 import { applyStreamed } from './apply-streamed.ts';
 import { cleanOutRoot } from './clean-out.ts';
@@ -63,6 +64,8 @@ export class LocalReplica implements Replica {
   #applying: Promise<unknown> = Promise.resolve();
   /** Likewise the stream of content that is being sent. */
   #reading: Promise<unknown> = Promise.resolve();
+  /** A scan that nobody has asked for yet. */
+  #ahead: AheadScan | undefined;
   /** For the next stream. */
   #ring: ChunkRing | undefined;
 
@@ -112,8 +115,23 @@ export class LocalReplica implements Replica {
     }
   }
 
+  /** Begins a scan that will probably be asked for, of a root that is not open yet. */
+  lookAhead(root: string, request: ScanRequest): void {
+    if (this.#opened !== undefined || this.#ahead !== undefined) return;
+    try {
+      this.#ahead = new AheadScan(fs.realpathSync(root), request);
+    } catch {
+      // What is wrong with the root is told when it is opened.
+    }
+  }
+
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
     const { handles, granularityNs } = this.#root();
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const early = await ahead?.answer(handles.root, request);
+    if (control.signal.aborted) throw new InterruptedError();
+    if (early !== undefined) return early;
     return drive(scanRoot(handles, granularityNs, request), control);
   }
 
@@ -156,6 +174,7 @@ export class LocalReplica implements Replica {
   async apply(batch: ApplyBatch, control: Control, content?: AsyncIterable<Uint8Array>): Promise<StepResult[]> {
     const opened = this.#writable();
     opened.madeFrom = undefined;
+    this.#dropAhead();
     // One batch after the other, whatever the caller has sent ahead: later ones build on the directories of earlier ones.
     const before = this.#applying;
     const own = async (): Promise<StepResult[]> => {
@@ -186,6 +205,7 @@ export class LocalReplica implements Replica {
 
   async cleanOut(control: Control): Promise<{ removed: number; failures: Failure[] }> {
     const { handles, history } = this.#writable();
+    this.#dropAhead();
     return drive(cleanOutRoot(handles, history), control);
   }
 
@@ -208,6 +228,7 @@ export class LocalReplica implements Replica {
   async close(): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
+    await this.#ahead?.close();
     // Whatever still runs has been told to stop (agent/serve.ts); its handles must not be closed under its feet, because
     // the next thing that is opened gets their numbers.
     await this.#applying;
@@ -223,6 +244,12 @@ export class LocalReplica implements Replica {
     } finally {
       opened.handles.close();
     }
+  }
+
+  /** What it has seen is about to be changed. */
+  #dropAhead(): void {
+    void this.#ahead?.close();
+    this.#ahead = undefined;
   }
 
   #root(): Opened {
