@@ -72,6 +72,8 @@ export interface OpenRequest {
    * lock, and tidies up nothing but its own.
    */
   guest?: boolean;
+  /** For a guest: the directory that the lock's holder has open (`dev:ino`). Whatever else the path leads to by now is not it. */
+  inode?: string;
 }
 
 export interface OpenedRoot {

@@ -79,6 +79,11 @@ export class LocalReplica implements Replica {
     this.#piped = piped;
   }
 
+  /** Device and inode of the directory that is open, `dev:ino`: what its path leads to may be another one by now. */
+  get inode(): string {
+    return inodeOf(this.#root().handles);
+  }
+
   async probe(root: string): Promise<RootProbe> {
     return Promise.resolve(probeRoot(root));
   }
@@ -87,6 +92,7 @@ export class LocalReplica implements Replica {
     const madeFrom = request.create && request.access === 'write' ? makeRoot(request.root) : undefined;
     const handles = new DirHandles(request.root);
     try {
+      if (request.inode !== undefined && inodeOf(handles) !== request.inode) throw replaced(request.root);
       const own = new OwnDirectory(handles.rootPrefix, handles.root);
       const writes = request.access === 'write';
       const owns = writes && request.guest !== true;
@@ -292,6 +298,18 @@ export class LocalReplica implements Replica {
     if (opened.request.access !== 'write') throw new LockstepError('protocol', 'the root was opened for reading only');
     return opened;
   }
+}
+
+function inodeOf({ rootPrefix }: DirHandles): string {
+  const { dev, ino } = fs.statSync(rootPrefix, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+function replaced(root: string): GuardError {
+  return new GuardError('root-replaced', `${root} was replaced while it was being synced`, {
+    path: root,
+    hint: 'Nothing was put into what is there now. Run again once it is back.',
+  });
 }
 
 /** By plain path, which is cheaper than through handles, as long as the kernel takes it. */
