@@ -99,7 +99,7 @@ class Cycle {
 
     if (await durable) baseline.markDurable();
     if (options.cleanOutFirst) await this.#cleanOut();
-    await this.#apply(plan, view, baseline, journal, link);
+    await this.#apply({ plan, view, scans: scans.results, baseline, journal, link });
     await this.#finish(baseline);
     return this.#report.end();
   }
@@ -363,7 +363,7 @@ class Cycle {
 
   // --- doing -------------------------------------------------------------------------------------------------------
 
-  async #apply(plan: Plan, view: ReconcileInput, baseline: Baseline, journal: Journal, link: LinkId): Promise<void> {
+  async #apply({ plan, view, scans, baseline, journal, link }: Application): Promise<void> {
     const { replicas, options, signal } = this.#request;
     const opened = bothOpened(this.#opened);
     const session = { a: opened.a.session, b: opened.b.session };
@@ -378,6 +378,7 @@ class Cycle {
     }
     baseline.begin({ identity, mode: options.mode, rules: rulesKey(options) }, session);
     this.#baseline = baseline;
+    for (const side of sides) baseline.vouch(side, scans[side].complete ?? []);
     if (isIdle(plan)) {
       // An empty source makes an empty destination; a root that was made for nothing would go again.
       const made = sides.find((side) => opened[side].created);
@@ -433,6 +434,16 @@ function isAlive(baseline: Baseline): boolean {
 /** Where a root is, in the whole world. */
 function placeOf({ host, realPath }: RootProbe): string {
   return placeOnHost(host, realPath);
+}
+
+/** What is to be carried out, and where it is recorded. */
+interface Application {
+  plan: Plan;
+  view: ReconcileInput;
+  scans: Scans['results'];
+  baseline: Baseline;
+  journal: Journal;
+  link: LinkId;
 }
 
 /** Modes that read each other's baselines: the same flow, with or without deletions. */

@@ -66,6 +66,8 @@ export interface OpenRequest {
   /** Shown to whom the lock refuses. */
   command: string;
   forceUnlock: boolean;
+  /** Works beside a replica of the same process that has opened the root for this run, and under its lock. */
+  joins?: true;
 }
 
 export interface OpenedRoot {
@@ -117,6 +119,11 @@ export interface ScanResult {
   unmatchedPatterns: string[];
   /** Where `previous` shows a nested mount and there is none now. */
   mountsGone: RelPath[];
+  /**
+   * Directories that were seen to hold exactly the recorded names, with the mark to keep in their listings (tree/listing.ts).
+   * Absent from far away, where the record is not known.
+   */
+  complete?: readonly { dir: RelPath; mark: number }[];
 }
 
 /** A file of which the other side has another version. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import { runCycle } from '../link/cycle.ts';
 import type { LinkEvent, Summary } from '../link/events.ts';
+import { LookedAtHere } from '../replica/agent/looked-at-here.ts';
 import { startAgentThread } from '../replica/agent/thread.ts';
 import type { Replica } from '../replica/replica.ts';
 import { parseCommandEndpoint, parseEndpoint, type Endpoint } from '../transport/endpoint.ts';
@@ -20,7 +21,7 @@ export interface SyncRequest extends SyncOptions {
   remoteCommand?: readonly string[];
   /** Told of every line that the programs which lead to a far side print on stderr. */
   onStderr?: (line: string) => void;
-  /** Agents started beforehand, while the command line was still being read. */
+  /** An agent started beforehand, while the command line was still being read; for the second root. */
   agents?: readonly Replica[];
 }
 
@@ -68,10 +69,11 @@ async function run(direction: Direction, local: string, remote: string, request:
     const connecting = AbortSignal.any([signal, failed.signal]);
     const control = { signal: connecting, ...(onStderr === undefined ? {} : { onStderr }) };
     if (endpoints.a.kind === 'local' && endpoints.b.kind === 'local') {
-      for (const { path: root } of [endpoints.a, endpoints.b]) {
-        const replica = spare.shift() ?? startAgentThread();
-        opening.push(Promise.resolve({ replica, name: path.resolve(root) }));
-      }
+      const replicas = { a: new LookedAtHere(), b: spare.shift() ?? startAgentThread() };
+      opening = [
+        Promise.resolve({ replica: replicas.a, name: path.resolve(endpoints.a.path) }),
+        Promise.resolve({ replica: replicas.b, name: path.resolve(endpoints.b.path) }),
+      ];
     } else {
       const { openRoots } = await import('./remote.ts');
       opening = openRoots(endpoints, link, settings, control);

@@ -21,11 +21,15 @@ export interface Digested extends AsRecorded {
  * @returns undefined where the exact look has more to say: names that the rules leave out, entries that vanished or cannot be
  *   looked at, and those whose times are so near that they may yet change unseen
  */
-export function digestFound(path: RelPath, dir: FoundDirectory, digest: DirectoryDigest): Digested | undefined {
+export function digestFound(
+  path: RelPath,
+  dir: FoundDirectory & { names: readonly string[] },
+  digest: DirectoryDigest,
+): Digested | undefined {
   const { prefix, names, isIgnored } = dir;
   const dev = Number(dir.dev);
   const newest = Date.now() * 1e6 - Number(dir.granularityNs);
-  const found: Digested = { bytes: 0, directories: [], digest: '' };
+  const found: Digested = { count: names.length, bytes: 0, directories: [], digest: '' };
   digest.begin(path, names.length);
   for (const [index, name] of names.entries()) {
     let stats: Stats | undefined;
@@ -41,7 +45,7 @@ export function digestFound(path: RelPath, dir: FoundDirectory, digest: Director
       return undefined;
     const isMount = isDirectory && stats.dev !== dev;
     if (isDirectory) {
-      found.directories.push({ index, dev: isMount ? BigInt(stats.dev) : dir.dev });
+      found.directories.push({ index, name, dev: isMount ? BigInt(stats.dev) : dir.dev });
     } else if (kind === 'file') found.bytes += stats.size;
     const bits = packBits(kind, kind === 'symlink' ? 0 : stats.mode & 0o7777, isMount ? flags.mount : 0);
     digest.add(stats.mtimeMs, stats.ctimeMs, stats.ino, kind === 'file' ? stats.size : 0, bits);

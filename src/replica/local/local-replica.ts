@@ -84,8 +84,9 @@ export class LocalReplica implements Replica {
     try {
       const own = new OwnDirectory(handles.rootPrefix, handles.root);
       const writes = request.access === 'write';
+      const owns = writes && request.joins !== true;
       const recovered: string[] = [];
-      if (writes) {
+      if (owns) {
         const { root, runId, command, forceUnlock } = request;
         await takeLockSoon(own, { root, runId, command, force: forceUnlock, piped: this.#piped });
         recovered.push(...recoverStaging(own, runId));
@@ -95,7 +96,7 @@ export class LocalReplica implements Replica {
       const history = new HistoryWriter(own, request.runId);
       const identity = rootIdentity(own, request.root, request.marks, writes);
       const partials = new Partials(own, request.runId);
-      if (writes) partials.prune();
+      if (owns) partials.prune();
       this.#opened = { request, own, identity, madeFrom, handles, granularityNs, staging, history, partials };
       return {
         identity: identity.id,
@@ -238,6 +239,7 @@ export class LocalReplica implements Replica {
       opened.history.close();
       if (opened.request.access !== 'write') return;
       opened.staging.clear();
+      if (opened.request.joins === true) return;
       freeLock(opened.own, opened.request.runId);
       opened.own.removeIfBare();
       if (opened.madeFrom !== undefined) unmakeRoot(opened.request.root, opened.madeFrom);

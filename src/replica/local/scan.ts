@@ -21,6 +21,7 @@ import { digestFound } from './digest-found.ts';
 import { maxPathLength, type DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
 import { readNames } from './names.ts';
+import { listsByTimes } from './platform.ts';
 import { grainNow, isWithinGrain, kindOfMode, observe, readTarget } from './stat.ts';
 import type { Work } from './slices.ts';
 
@@ -34,6 +35,8 @@ const statOptions = { bigint: true, throwIfNoEntry: false } as const;
 interface Pending {
   path: RelPath;
   dev: bigint;
+  /** Its mark (tree/listing.ts), where it was just seen to be as recorded. */
+  mark: number;
 }
 
 class Scanner {
@@ -47,6 +50,9 @@ class Scanner {
   readonly #digests: ReadonlySet<string>;
   readonly #digest: DirectoryDigest | undefined;
   readonly #overrides = new Map<RelPath, string | undefined>();
+  readonly #listsByTimes: boolean;
+  readonly #ignoreFilesRead = new Set<RelPath>();
+  readonly #complete: { dir: RelPath; mark: number }[] = [];
   readonly #result: ScanResult;
   readonly #packer = new TreePacker();
   // Scratch for one directory's records, grown as needed: 40 bytes an entry seen as 64-bit and as 32-bit words.
@@ -62,6 +68,8 @@ class Scanner {
     this.#previous = previous.as === 'packed' ? previous.layers.map(decodeTreeLazily).reverse() : [];
     this.#digests = previous.as === 'digests' ? digestSet(previous.digests) : new Set();
     this.#digest = previous.as === 'digests' ? new DirectoryDigest(previous.salt) : undefined;
+    // Nothing can be vouched for without the record, and under a scope nobody sees all names.
+    this.#listsByTimes = previous.as === 'packed' && request.scope.length === 0 && listsByTimes(handles.root);
     for (const { dir, name, text } of request.ignoreFiles) this.#overrides.set(joinPath(dir, name), text);
     this.#result = {
       changed: new Tree(),
@@ -72,6 +80,7 @@ class Scanner {
       bytes: 0,
       unmatchedPatterns: [],
       mountsGone: [],
+      complete: this.#complete,
     };
   }
 
@@ -80,7 +89,7 @@ class Scanner {
     const before = fs.statSync(this.#handles.rootPrefix, { bigint: true });
     const root = observe(`${this.#handles.rootPrefix}/.`, this.#granularityNs);
     if (root !== undefined) this.#packer.setRoot(root);
-    const stack: Pending[] = [{ path: '', dev: before.dev }];
+    const stack: Pending[] = [{ path: '', dev: before.dev, mark: 0 }];
     for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
       this.#scanDirectory(dir, stack);
       yield { entries: result.entries, bytes: result.bytes, path: dir.path };
@@ -100,6 +109,7 @@ class Scanner {
 
   #scanDirectory(dir: Pending, stack: Pending[]): void {
     const prefix = this.#prefixOf(dir.path);
+    if (this.#isAsVouchedFor(dir, prefix, stack)) return;
     let names: string[];
     try {
       names = readNames(prefix);
@@ -142,7 +152,7 @@ class Scanner {
         let flagBits = 0;
         if (kind === 'dir') {
           if (stats.dev !== dir.dev) flagBits = flags.mount;
-          stack.push({ path, dev: stats.dev });
+          stack.push({ path, dev: stats.dev, mark: 0 });
         } else if (kind === 'symlink') {
           targets.push(readTarget(full));
         } else if (kind === 'file') {
@@ -165,36 +175,66 @@ class Scanner {
     this.#report(dir.path, kept, targets, ignored);
   }
 
-  /** The common case, and the quick one: nothing changed here. */
+  /**
+   * The quickest case: not even the names have to be read. They cannot have changed without the directory's times, which
+   * its parent's scan has just found as they are recorded, and older than the clock's tick; and in this very state of it
+   * the record was once seen to have all its names. If one of them is gone now, the directory is read after all.
+   */
+  #isAsVouchedFor(dir: Pending, prefix: string, stack: Pending[]): boolean {
+    if (dir.mark === 0 || !this.#listsByTimes || this.#request.reportAll) return false;
+    const recorded = this.#recorded(dir.path);
+    if (recorded?.mark !== dir.mark) return false;
+    if (this.#request.rules.files.length > 0) this.#loadIgnoreFiles(dir.path, prefix, recorded.decodeNames());
+    return this.#looksAsRecorded(dir, this.#lookOf(dir, prefix, undefined), recorded, stack);
+  }
+
+  /** The common case: nothing changed here. */
   #isAsRecorded(dir: Pending, prefix: string, names: readonly string[], stack: Pending[]): boolean {
     const { reportAll, scope } = this.#request;
     if (reportAll || scope.length > 0) return false;
     const own = names.indexOf(ownDirectory);
     if (own >= 0 && dir.path !== '') return false;
     const synced = own < 0 ? names : names.filter((name) => name !== ownDirectory);
-    const found = this.#lookAgain(dir.path, {
+    const look: FoundDirectory = this.#lookOf(dir, prefix, synced);
+    if (this.#digest !== undefined) {
+      const found = digestFound(dir.path, { ...look, names: synced }, this.#digest);
+      if (found === undefined || !this.#digests.has(found.digest)) return false;
+      this.#take(dir, found, undefined, stack);
+      return true;
+    }
+    const recorded = this.#recorded(dir.path);
+    if (recorded === undefined || !this.#looksAsRecorded(dir, look, recorded, stack)) return false;
+    if (dir.mark !== 0 && this.#listsByTimes) this.#complete.push({ dir: dir.path, mark: dir.mark });
+    return true;
+  }
+
+  #looksAsRecorded(dir: Pending, look: FoundDirectory, recorded: Listing, stack: Pending[]): boolean {
+    const found = looksAsRecorded(look, recorded);
+    if (found === undefined) return false;
+    this.#take(dir, found, recorded, stack);
+    return true;
+  }
+
+  #lookOf(dir: Pending, prefix: string, names: readonly string[] | undefined): FoundDirectory {
+    return {
       prefix,
-      names: synced,
+      names,
       dev: dir.dev,
       granularityNs: this.#granularityNs,
       isIgnored: this.#matcher.isEmpty
         ? undefined
         : (name, isDirectory) => this.#matcher.ignores(joinPath(dir.path, name), isDirectory),
-    });
-    if (found === undefined) return false;
-    for (const { index, dev } of found.directories) stack.push({ path: joinPath(dir.path, synced[index] ?? ''), dev });
-    this.#result.bytes += found.bytes;
-    this.#result.entries += synced.length;
-    return true;
+    };
   }
 
-  #lookAgain(path: RelPath, dir: FoundDirectory): AsRecorded | undefined {
-    if (this.#digest !== undefined) {
-      const found = digestFound(path, dir, this.#digest);
-      return found !== undefined && this.#digests.has(found.digest) ? found : undefined;
+  /** Counts a directory that is as recorded, and goes on with those in it. */
+  #take(dir: Pending, found: AsRecorded, recorded: Listing | undefined, stack: Pending[]): void {
+    for (const { index, name, dev } of found.directories) {
+      const mark = recorded !== undefined && this.#listsByTimes ? recorded.markOf(index) : 0;
+      stack.push({ path: joinPath(dir.path, name), dev, mark });
     }
-    const recorded = this.#recorded(path);
-    return recorded === undefined ? undefined : looksAsRecorded(dir, recorded);
+    this.#result.bytes += found.bytes;
+    this.#result.entries += found.count;
   }
 
   /** Puts the directory into the result unless it is as recorded. */
@@ -215,7 +255,7 @@ class Scanner {
 
   #isRecorded(dir: RelPath, bytes: Uint8Array, recorded: Listing | undefined): boolean {
     if (this.#digest !== undefined) return this.#digests.has(listingDigest(this.#digest, dir, bytes));
-    return recorded !== undefined && Buffer.compare(recorded.bytes, bytes) === 0;
+    return recorded !== undefined && recorded.sameEntries(bytes);
   }
 
   #recorded(dir: RelPath): Listing | undefined {
@@ -225,10 +265,12 @@ class Scanner {
   #loadIgnoreFiles(dir: RelPath, prefix: string, names: readonly string[]): void {
     for (const name of this.#request.rules.files) {
       const path = joinPath(dir, name);
+      if (this.#ignoreFilesRead.has(path)) continue;
       let text: string | undefined;
       if (this.#overrides.has(path)) text = this.#overrides.get(path);
       else if (names.includes(name)) text = this.#readIgnoreFile(path, `${prefix}/${name}`);
       if (text === undefined) continue;
+      this.#ignoreFilesRead.add(path);
       this.#result.ignoreFiles.push({ dir, name, text });
       this.#matcher.addFile(dir, name, text);
     }
