@@ -5,7 +5,7 @@ import { GuardError } from '../../base/errors.ts';
 import { Connection } from '../../wire/connection.ts';
 import { encode } from '../../wire/codec.ts';
 import { fromWire, toWire } from './errors.ts';
-import { agentGreeting, greetingType } from './greeting.ts';
+import { agentGreeting, greetingType, protocolVersion } from './greeting.ts';
 import { greetRemote } from './remote.ts';
 
 const times = { heartbeatMs: 5000, silenceMs: 15_000 };
@@ -14,7 +14,7 @@ it('names the version of an agent that says more than we know of', async () => {
   const [there, here] = [new PassThrough(), new PassThrough()];
   const agent = new Connection(there, here, { ...times, compress: 'off', maxMessageBytes: 1 << 20 });
   const known = encode(agentGreeting, {
-    protocol: 999,
+    protocol: protocolVersion + 1,
     version: '9.9.9',
     node: '30.0.0',
     platform: 'linux',
