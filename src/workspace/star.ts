@@ -67,12 +67,14 @@ export class Hub {
     await this.#replica.open({
       root: probe.realPath,
       access: 'write',
-      marks: false,
+      marks: sourceOf(options.mode) === undefined,
       create: false,
       runId: `${compactStamp(Date.now())}-${randomBytes(4).toString('hex')}`,
       command: options.command,
       forceUnlock: options.forceUnlock,
     });
+    // All links must find the same one, whichever of them is first.
+    if (sourceOf(options.mode) === undefined) this.#replica.keepIdentity();
     this.#isLocked = true;
   }
 

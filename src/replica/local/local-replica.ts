@@ -135,6 +135,12 @@ export class LocalReplica implements Replica {
     return drive(this.#lookingAgain().look(request), control);
   }
 
+  /** Writes the identity that `open` found or made up, if the root has none yet: for those that open it beside this one. */
+  keepIdentity(): void {
+    const { own, identity } = this.#writable();
+    keepIdentity(own, identity);
+  }
+
   async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {
     return drive(digestAll(this.#root().handles, requests), control);
   }
