@@ -216,12 +216,12 @@ class Executor {
         if (entry.kind === 'file' && touched.has(entry.ino)) moving.set(name, { ...entry, ctimeNs: 0n });
       }
       const expected = moving.size === 0 ? listing : listing.with(moving);
-      // A copy of its own: a view would take the whole tree's memory along when it is sent.
+      // A copy of its own: a view would take the whole tree's memory along when it is sent. It vouches for nothing over there.
       const apply: UnitStep = {
         op: 'unit',
         path,
         source,
-        listing: expected.bytes.slice(),
+        listing: expected.withMark(0).bytes,
         filledLater,
         reason: step.reason,
       };

@@ -74,7 +74,7 @@ class Pass {
     const { isFirst } = this.#request;
     if (isFirst && (await this.#session.earlierIsDurable)) baseline.markDurable();
     if (isFirst && options.cleanOutFirst) await this.#cleanOut();
-    return this.#apply(plan, view);
+    return this.#apply(plan, view, scans);
   }
 
   async #scan(): Promise<Scans> {
@@ -196,7 +196,7 @@ class Pass {
     if (removed > 0) this.#report.notice(`${roots[target]} was emptied; what was in it is in its .lockstep/history`);
   }
 
-  async #apply(plan: Plan, view: ReconcileInput): Promise<boolean> {
+  async #apply(plan: Plan, view: ReconcileInput, scans: Scans): Promise<boolean> {
     const session = this.#session;
     const { baseline, journal, options } = session;
     const { replicas, signal } = session.request;
@@ -207,6 +207,7 @@ class Pass {
       await session.mark('');
     }
     session.begin();
+    for (const side of sides) baseline.vouch(side, scans.results[side].complete ?? []);
     if (isIdle(plan)) {
       // An empty source makes an empty destination; a root that was made for nothing would go again.
       const made = this.#request.isFirst ? sides.find((side) => opened[side].created) : undefined;

@@ -1,7 +1,7 @@
 /** Permission bits and mtime are merged apart from content: an edit here and a chmod there both survive. */
 import { mtimeUs, syncedMode, type Entry } from '../tree/entry.ts';
 import type { Quad, ReconcileInput } from './input.ts';
-import { isMirror, otherSide, type Side } from './options.ts';
+import { sides, isMirror, otherSide, type Side } from './options.ts';
 import type { Conflict, MetaStep } from './plan.ts';
 import { metadataPolicy, settle } from './settle.ts';
 
@@ -12,8 +12,6 @@ export interface MergedMetadata {
   mode: number;
   conflict: Conflict | undefined;
 }
-
-const sides: readonly Side[] = ['a', 'b'];
 
 /**
  * Merges a path's metadata.

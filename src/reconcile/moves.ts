@@ -153,7 +153,6 @@ class MoveFinder {
   /** Everything recorded on this side that is no longer what stands under its name, with all that was below it. */
   *#gone(): Generator<Known> {
     const base = this.#input.base[this.#side];
-    if (base.directoryCount === 0) return;
     for (const [dir, listing] of this.#input[this.#side].changed.listings()) {
       const recorded = base.listing(dir);
       if (recorded === undefined) continue;

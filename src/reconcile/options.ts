@@ -2,6 +2,8 @@
 
 export type Side = 'a' | 'b';
 
+export const sides: readonly Side[] = ['a', 'b'];
+
 export function otherSide(side: Side): Side {
   return side === 'a' ? 'b' : 'a';
 }

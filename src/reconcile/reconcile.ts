@@ -10,11 +10,12 @@ import { Listing } from '../tree/listing.ts';
 import { ancestorsOf, baseName, isWithin, joinPath, parentPath, type RelPath } from '../tree/path.ts';
 import { conflictPath } from './conflict-name.ts';
 import { ContentQuestions, type Answer } from './content.ts';
+import { directoryTimes } from './directory-times.ts';
 import { entryNow, listingNow, subtreeNow, type Quad, type ReconcileInput } from './input.ts';
 import { mergeMetadata } from './metadata.ts';
 import { pathBeforeMoves, planMoves } from './moves.ts';
 import { clashingNames } from './names.ts';
-import { isMirror, otherSide, sourceOf, type ReconcileOptions, type Side } from './options.ts';
+import { isMirror, otherSide, sides, sourceOf, type ReconcileOptions, type Side } from './options.ts';
 import {
   emptyPlan,
   type Conflict,
@@ -25,6 +26,7 @@ import {
   type RemoveStep,
 } from './plan.ts';
 import { newerOf, settle, type Verdict } from './settle.ts';
+import { beyondIndex, hasMore, newestChange, subtreesDiffer, unionOfNames } from './subtrees.ts';
 
 /**
  * What becomes of a path, for the directory that holds it: `gone` from both sides, `kept` on both, or it `stays` where it
@@ -37,8 +39,6 @@ type Fate = 'gone' | 'kept' | 'stays';
  * of a tree (Linux allows any) is not the depth of the stack.
  */
 type Walk = Generator<Walk, Fate, Fate>;
-
-const sides: readonly Side[] = ['a', 'b'];
 
 export interface Reconciled {
   plan: Plan;
@@ -437,54 +437,17 @@ class Reconciler {
     this.#plan.metadata.push(...merged.steps);
     if (merged.conflict !== undefined) this.#plan.conflicts.push(merged.conflict);
     const isOpen = merged.conflict?.winner === 'open';
-    const times = this.#directoryTimes(quad, a, b);
+    const touched = { a: this.#touched.a.has(quad.path), b: this.#touched.b.has(quad.path) };
+    const times = directoryTimes({ quad, input: this.#input, source: this.#source, touched });
     for (const side of sides) {
       const time = times[side];
       // While the bits are in dispute the directory is left alone; only our own traces in it are covered.
-      if (time === undefined || (isOpen && !this.#touched[side].has(quad.path))) continue;
-      const restores = this.#touched[side].has(quad.path) || this.#input[side].fresh;
+      if (time === undefined || (isOpen && !touched[side])) continue;
+      const restores = touched[side] || this.#input[side].fresh;
       this.#plan.directoryTimes.push({ side, path: quad.path, mtimeUs: time, restores });
     }
     const recorded = merged.steps.length > 0 || times.a !== undefined || times.b !== undefined;
     if (!isOpen && (recorded || !isRecorded(quad, quad.now))) this.#agree(quad, a, b);
-  }
-
-  /**
-   * A directory's mtime is nobody's content: it follows whichever side changed it, the later one where both did, and is
-   * put back where only our own steps disturbed it.
-   *
-   * @returns the time to set on each side, or undefined where it is right already
-   */
-  #directoryTimes(quad: Quad, a: Entry, b: Entry): { a: bigint | undefined; b: bigint | undefined } {
-    const touched = { a: this.#touched.a.has(quad.path), b: this.#touched.b.has(quad.path) };
-    const time = { a: mtimeUs(a), b: mtimeUs(b) };
-    const want = this.#wantedTimes(quad, time, touched);
-    return {
-      a: want.a !== undefined && (touched.a || want.a !== time.a) ? want.a : undefined,
-      b: want.b !== undefined && (touched.b || want.b !== time.b) ? want.b : undefined,
-    };
-  }
-
-  #wantedTimes(
-    quad: Quad,
-    time: { a: bigint; b: bigint },
-    touched: { a: boolean; b: boolean },
-  ): { a: bigint | undefined; b: bigint | undefined } {
-    if (this.#source !== undefined) {
-      const wanted = time[this.#source];
-      return this.#source === 'a' ? { a: undefined, b: wanted } : { a: wanted, b: undefined };
-    }
-    if (this.#input.a.fresh && quad.path === '') return { a: time.b, b: time.b };
-    if (this.#input.b.fresh && quad.path === '') return { a: time.a, b: time.a };
-    const later = time.a > time.b ? time.a : time.b;
-    const { base } = quad;
-    if (base.a === undefined || base.b === undefined) {
-      return touched.a || touched.b ? { a: later, b: later } : { a: undefined, b: undefined };
-    }
-    const changed = { a: mtimeUs(base.a) !== time.a, b: mtimeUs(base.b) !== time.b };
-    if (changed.a && changed.b) return { a: later, b: later };
-    if (changed.a) return { a: time.a, b: time.a };
-    return changed.b ? { a: time.b, b: time.b } : time;
   }
 
   /** A directory that only `side` has. */
@@ -576,7 +539,7 @@ class Reconciler {
     const leafChanged = this.#questions.sinceBase(quad, leafSide);
     const stuck = this.#stuck(quad, leafChanged);
     if (stuck !== undefined) return stuck;
-    const newest = this.#newestChange(dirSide, quad.path);
+    const newest = newestChange(this.#input, dirSide, quad.path);
     const dirChanged = quad.base[dirSide]?.kind !== 'dir' || newest !== undefined;
 
     if (this.#source === undefined) {
@@ -603,46 +566,24 @@ class Reconciler {
     return this.#conflict(quad, 'kind', verdict, dirSide);
   }
 
-  /** mtime of the newest thing below a directory that is not as recorded (`except` apart); undefined when all of it is. */
-  #newestChange(side: Side, dir: RelPath, except?: RelPath): bigint | undefined {
-    const state = this.#input[side];
-    let newest: bigint | undefined;
-    const note = (time: bigint): void => {
-      if (newest === undefined || time > newest) newest = time;
-    };
-    for (const path of subtreeNow(this.#input, side, dir)) {
-      if (state.unreadable.has(path)) note(0n);
-      const changed = state.changed.listing(path);
-      if (changed === undefined) continue;
-      const base = this.#input.base[side].listing(path) ?? Listing.empty;
-      for (const [name, entry] of changed.entries()) {
-        const recorded = base.get(name);
-        if (entry.kind === 'ignored' || joinPath(path, name) === except) continue;
-        if (recorded === undefined || !sameFingerprint(recorded, entry)) note(entry.mtimeNs);
-      }
-      if (base.names.some((name) => changed.indexOf(name) < 0)) note(0n);
-    }
-    return newest;
-  }
-
   /**
    * A directory taken as one thing that both sides changed: one conflict, one winner, never a mixture.
    *
    * @returns false when at most one side changed it, so that ordinary merging cannot mix
    */
   #atomicConflict(quad: Quad): boolean {
-    const newest = { a: this.#newestChange('a', quad.path), b: this.#newestChange('b', quad.path) };
+    const newest = { a: newestChange(this.#input, 'a', quad.path), b: newestChange(this.#input, 'b', quad.path) };
     if (newest.a === undefined || newest.b === undefined) return false;
     const before = this.#questions.needs.length;
-    if (!this.#subtreesDiffer(quad.path)) return this.#questions.needs.length > before;
+    if (!subtreesDiffer(this.#input, this.#questions, quad.path)) return this.#questions.needs.length > before;
     const wins = isMirror(this.#options.mode) || this.#options.force ? this.#source : undefined;
-    let verdict = wins ?? this.#beyondIndex(quad.path) ?? settle(this.#options, newest.a, newest.b);
+    let verdict = wins ?? beyondIndex(this.#input, quad.path) ?? settle(this.#options, newest.a, newest.b);
     // There is no way to keep two directories under one name and call it settled.
     if (verdict === 'both') verdict = settle(this.#options, newest.a, newest.b, 'newer');
     if (this.#source !== undefined && wins === undefined) {
       const target = otherSide(this.#source);
       const why = verdict === target ? 'newer-far-side' : 'would-delete';
-      if (verdict === target || (verdict === this.#source && this.#hasMore(target, quad.path))) {
+      if (verdict === target || (verdict === this.#source && hasMore(this.#input, target, quad.path))) {
         this.#plan.skips.push({
           path: quad.path,
           side: target,
@@ -662,53 +603,6 @@ class Reconciler {
     this.#touch(loser, quad.path);
     this.#agree(quad, quad.now.a, quad.now.b);
     return true;
-  }
-
-  /**
-   * A mere `git status` writes the index anew when it finds times that it does not know, as it does after a sync. That must
-   * not win over a commit: of two repositories of which one differs in nothing but its index, the other is the changed one.
-   */
-  #beyondIndex(dir: RelPath): Side | undefined {
-    if (baseName(dir) !== '.git') return undefined;
-    const index = joinPath(dir, 'index');
-    const changed = sides.filter((side) => this.#newestChange(side, dir, index) !== undefined);
-    return changed.length === 1 ? changed[0] : undefined;
-  }
-
-  /** Does a directory on a side hold anything that the other side does not have? Replacing it would delete that. */
-  #hasMore(side: Side, top: RelPath): boolean {
-    const open = [top];
-    for (let dir = open.pop(); dir !== undefined; dir = open.pop()) {
-      const [mine, theirs] = [listingNow(this.#input, side, dir), listingNow(this.#input, otherSide(side), dir)];
-      if (mine === undefined || theirs === undefined) return true;
-      for (const [index, name] of mine.names.entries()) {
-        const there = theirs.indexOf(name);
-        if (there < 0 || mine.kind(index) !== theirs.kind(there)) return true;
-        if (mine.kind(index) === 'dir') open.push(joinPath(dir, name));
-      }
-    }
-    return false;
-  }
-
-  #subtreesDiffer(top: RelPath): boolean {
-    const open = [top];
-    for (let dir = open.pop(); dir !== undefined; dir = open.pop()) {
-      const [a, b] = [listingNow(this.#input, 'a', dir), listingNow(this.#input, 'b', dir)];
-      if (a === undefined || b === undefined) return true;
-      for (const name of unionOfNames(a, b, Listing.empty, Listing.empty)) {
-        const path = joinPath(dir, name);
-        const now = { a: a.get(name), b: b.get(name) };
-        if (now.a?.kind === 'ignored' || now.b?.kind === 'ignored') continue;
-        if (now.a?.kind !== now.b?.kind) return true;
-        if (now.a?.kind === 'dir') {
-          open.push(path);
-          continue;
-        }
-        const base = { a: this.#input.base.a.get(path), b: this.#input.base.b.get(path) };
-        if (this.#questions.acrossSides({ path, base, now }) === 'different') return true;
-      }
-    }
-    return false;
   }
 
   // --- making the other side like the winner -----------------------------------------------------------------------
@@ -860,14 +754,6 @@ function isRecorded(quad: Quad, entries: Quad['now']): boolean {
 function isRacyNow(quad: Quad, side: Side): boolean {
   const now = quad.now[side];
   return now !== undefined && isRacy(now);
-}
-
-function unionOfNames(...listings: readonly Listing[]): string[] {
-  const filled = listings.filter((listing) => listing.size > 0);
-  if (filled.length <= 1) return [...(filled[0]?.names ?? [])];
-  const union = new Set<string>();
-  for (const listing of filled) for (const name of listing.names) union.add(name);
-  return [...union].sort();
 }
 
 /** How many steps touch each file that there is by now, by side and inode: they move the ctime of all its names. */

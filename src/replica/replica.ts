@@ -67,11 +67,8 @@ export interface OpenRequest {
   /** Shown to whom the lock refuses. */
   command: string;
   forceUnlock: boolean;
-  /**
-   * Another replica of this very run holds the root's lock, for several that work side by side (a star): this one takes no
-   * lock, and tidies up nothing but its own.
-   */
-  guest?: boolean;
+  /** Works beside a replica of the same process that has opened the root for this run, and under its lock. */
+  joins?: true;
 }
 
 export interface OpenedRoot {
@@ -123,6 +120,11 @@ export interface ScanResult {
   unmatchedPatterns: string[];
   /** Where `previous` shows a nested mount and there is none now. */
   mountsGone: RelPath[];
+  /**
+   * Directories that were seen to hold exactly the recorded names, with the mark to keep in their listings (tree/listing.ts).
+   * Absent from far away, where the record is not known.
+   */
+  complete?: readonly { dir: RelPath; mark: number }[];
 }
 
 /** A file of which the other side has another version. */

@@ -5,12 +5,15 @@
  * directory's entries, sorted by name, are one byte string, made in one go by the scan and decoded only where somebody
  * looks:
  *
- *     u32 count · u32 bytes of names · u32 bytes of targets · u32 zero        (all little-endian)
+ *     u32 count · u32 bytes of names · u32 bytes of targets · u32 mark        (all little-endian)
  *     count × { i64 mtimeNs · i64 ctimeNs · u64 ino · u64 size · u32 bits · u32 zero }
  *     names joined by '/'       (the one byte besides NUL that no name holds)
  *     targets of the symlinks, in order, joined by NUL
  *
  * `bits` is mode (16) | kind (4) | flags (8), from the lowest bit up.
+ *
+ * `mark` vouches for the names: it is the `directoryMark` of the directory when it was seen to hold these names and no
+ * others, and zero when that was never seen. Whatever makes a listing leaves it zero, so it never outlives its names.
  */
 import type { Entry, Kind } from './entry.ts';
 import { compareNames, decodeName, encodeName } from './path.ts';
@@ -60,8 +63,13 @@ export class Listing {
 
   /** Names in order. Decoded once, then kept. */
   get names(): readonly string[] {
-    this.#names ??= this.#decodeNames();
+    this.#names ??= this.decodeNames();
     return this.#names;
+  }
+
+  /** As `names`, but nothing is kept: for whoever looks at each listing of a large tree once. */
+  decodeNames(): readonly string[] {
+    return this.#names ?? (this.size === 0 ? [] : decodeJoined(this.#nameBytes(), '/'));
   }
 
   /** Are these, in order, the names? Without decoding them one by one. */
@@ -90,6 +98,33 @@ export class Listing {
     };
     if (kind === 'symlink') entry.target = this.#targetOf(index);
     return entry;
+  }
+
+  /** See above. */
+  get mark(): number {
+    return word(this.bytes, 12);
+  }
+
+  /** A copy that vouches for its names. */
+  withMark(mark: number): Listing {
+    // Not `slice`: of a Buffer, as records that were read from a file are, that is no copy.
+    const bytes = new Uint8Array(this.bytes);
+    new DataView(bytes.buffer).setUint32(12, mark, true);
+    return new Listing(bytes);
+  }
+
+  /** The `directoryMark` of the directory at an index, as it is recorded. */
+  markOf(index: number): number {
+    const at = headerBytes + index * recordBytes;
+    return directoryMark(this.bytes.subarray(at, at + recordBytes));
+  }
+
+  /** Are the entries the same to the byte? Whether the names are vouched for makes no difference. */
+  sameEntries(bytes: Uint8Array): boolean {
+    return (
+      Buffer.compare(this.bytes.subarray(0, 12), bytes.subarray(0, 12)) === 0 &&
+      Buffer.compare(this.bytes.subarray(headerBytes), bytes.subarray(headerBytes)) === 0
+    );
   }
 
   /** Index of a name, or -1. */
@@ -178,10 +213,6 @@ export class Listing {
     return this.#view.getUint32(headerBytes + index * recordBytes + 32, true);
   }
 
-  #decodeNames(): readonly string[] {
-    return this.size === 0 ? [] : decodeJoined(this.#nameBytes(), '/');
-  }
-
   #nameBytes(): Uint8Array {
     const start = headerBytes + this.size * recordBytes;
     return this.bytes.subarray(start, start + word(this.bytes, 4));
@@ -249,6 +280,17 @@ export function packListing(
   bytes.set(joinedNames, recordsEnd);
   if (joinedTargets !== undefined) bytes.set(joinedTargets, recordsEnd + joinedNames.length);
   return bytes;
+}
+
+/**
+ * Names one state of a directory: a hash (FNV-1a over 32-bit words) of the times and inode in its record, never zero. It is
+ * only ever compared for a directory whose whole record has been found unchanged, so that it guards against a mark that is
+ * older than the record, not against accidents of 1 in 2^32.
+ */
+function directoryMark(record: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < 24; at += 4) hash = Math.imul(hash ^ word(record, at), 0x01000193);
+  return hash >>> 0 || 1;
 }
 
 /** A little-endian u32, without making a view for it. */

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { UsageError } from '../base/errors.ts';
 import type { Connection } from '../link/live/live-link.ts';
+import { LookedAtHere } from '../replica/agent/looked-at-here.ts';
 import { startAgentThread } from '../replica/agent/thread.ts';
 import type { Replica } from '../replica/replica.ts';
 import { parseCommandEndpoint, parseEndpoint, type Endpoint } from '../transport/endpoint.ts';
@@ -32,9 +33,8 @@ export async function connectPair(
   spare: Replica[] = [],
 ): Promise<Connection> {
   if (endpoints.a.kind === 'local' && endpoints.b.kind === 'local') {
-    const replica = (): Replica => spare.shift() ?? startAgentThread();
     const roots = { a: path.resolve(endpoints.a.path), b: path.resolve(endpoints.b.path) };
-    return { roots, replicas: { a: replica(), b: replica() } };
+    return { roots, replicas: { a: new LookedAtHere(), b: spare.shift() ?? startAgentThread() } };
   }
   const { openRoot } = await import('./remote.ts');
   const failed = new AbortController();

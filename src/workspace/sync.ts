@@ -17,7 +17,7 @@ export interface SyncRequest extends SyncOptions {
   remoteCommand?: readonly string[];
   /** Told of every line that the programs which lead to a far side print on stderr. */
   onStderr?: (line: string) => void;
-  /** Agents started beforehand, while the command line was still being read. */
+  /** An agent started beforehand, while the command line was still being read; for the second root. */
   agents?: readonly Replica[];
 }
 

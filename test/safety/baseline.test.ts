@@ -261,3 +261,39 @@ describe('which record counts', () => {
       }
     }));
 });
+
+describe('names that the record vouches for', () => {
+  const count = 600;
+  const everywhere = Object.fromEntries(Array.from({ length: count }, (_, at) => [`d${at}/f`, `${at}`]));
+  /** No directory of the tree can be read any more: who knows its names anyway is not harmed. */
+  const deaf = (pair: Pair): Record<string, string> => {
+    const run = `throw Object.assign(new Error('EIO'), { code: 'EIO' })`;
+    return injecting(pair.dir, { call: 'readdirSync', match: /\/[ab]\/d\d+/, nth: 'every', run });
+  };
+
+  it('are not read again until their directory changes', async (context) => {
+    onlyHere(context, 'what is far away has no record to go by');
+    await withPair(async (pair) => {
+      await pair.agreed(everywhere);
+      const unread = await pair.run('sync', [], { env: deaf(pair) });
+      expect([unread.code, eventsOf(unread, 'skip').length]).toEqual([2, 2 * count]);
+      // Seen complete, and so written down; a place that takes nothing today is no reason to fail.
+      const full = `throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })`;
+      const noRoom = injecting(pair.dir, { call: 'renameSync', match: /\/state\/links\//, nth: 'every', run: full });
+      expect((await pair.run('sync', [], { env: noRoom })).code).toBe(0);
+      expect((await pair.run('sync', [], { env: deaf(pair) })).code).toBe(2);
+      await pair.expectIdle();
+      const known = await pair.run('sync', [], { env: deaf(pair) });
+      expect([known.code, eventsOf(known, 'skip')], known.stdout).toEqual([0, []]);
+
+      write(pair.b, { 'd7/new': 'n', 'd8/sub/new': 'n' });
+      fs.rmSync(path.join(pair.a, 'd9/f'));
+      write(pair.a, { 'd10/f': 'edited' });
+      expect((await pair.sync()).code).toBe(0);
+      expect(contents(pair.a)).toMatchObject({ 'd7/new': 'n', 'd8/sub/new': 'n', 'd10/f': 'edited' });
+      expect(contents(pair.a)).not.toHaveProperty(['d9/f']);
+      pair.expectEqual();
+      await pair.expectIdle();
+    });
+  });
+});

@@ -35,6 +35,9 @@ export interface BaselineKey {
   rules: string;
 }
 
+/** A new snapshot for the sake of marks is worth its bytes when so many directories, or this share of all, are without one. */
+const worthMarking = { directories: 500, share: 1 / 16 };
+
 /** Why there is no baseline although there is a file, for the user. */
 export type Lost = { reason: string };
 
@@ -69,6 +72,8 @@ export class Baseline implements AgreedState {
   #pending = new Map<RelPath, PendingPatch>();
   #sessionNoted = false;
   #lastWrite = 0;
+  /** Names are vouched for that the snapshot does not vouch for yet. */
+  #marked = false;
 
   /** The caller's a is the b of the files: a link has one baseline, in whatever order its roots are named. */
   readonly #swapped: boolean;
@@ -230,6 +235,20 @@ export class Baseline implements AgreedState {
     this.record(path, known.a, known.b);
   }
 
+  /**
+   * Keeps what a scan found out about recorded names: it saves the next ones from reading them. Before anything is recorded:
+   * the names must still be those that the scan was given. Kept when the run ends, if it comes to enough.
+   */
+  vouch(side: 'a' | 'b', complete: readonly { dir: RelPath; mark: number }[]): void {
+    const { directories, share } = worthMarking;
+    if (complete.length < directories || complete.length < this[side].directoryCount * share) return;
+    for (const { dir, mark } of complete) {
+      const listing = this[side].listing(dir);
+      if (listing !== undefined) this[side].setListing(dir, listing.withMark(mark));
+    }
+    this.#marked = true;
+  }
+
   /** Appends what was recorded since the last flush. */
   flush(): void {
     if (this.#pending.size === 0) return;
@@ -244,7 +263,7 @@ export class Baseline implements AgreedState {
   /** Folds the log into a snapshot when it has grown. */
   compact(): void {
     this.flush();
-    if (this.#log === undefined || this.#logBytes <= Math.max(compactAboveBytes, this.#snapshotBytes / 4)) return;
+    if (this.#log === undefined || !this.#hasGrown) return;
     this.#writeSnapshot();
     this.#packed = undefined;
     this.#changedDirs = undefined;
@@ -252,7 +271,9 @@ export class Baseline implements AgreedState {
 
   /** Ends writing; folds the log into a snapshot when it has grown. */
   end(): void {
-    this.compact();
+    this.flush();
+    if (this.#log !== undefined && this.#hasGrown) this.#writeSnapshot();
+    else if (this.#marked) this.#keepMarks();
     if (this.#log !== undefined) fs.closeSync(this.#log);
     this.#log = undefined;
   }
@@ -298,6 +319,19 @@ export class Baseline implements AgreedState {
     return fs.openSync(`${this.#file}.log`, 'a', 0o600);
   }
 
+  get #hasGrown(): boolean {
+    return this.#logBytes > Math.max(compactAboveBytes, this.#snapshotBytes / 4);
+  }
+
+  /** Marks only save time. A state directory that takes none today is no reason to fail a run that was in step. */
+  #keepMarks(): void {
+    try {
+      this.#writeSnapshot();
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+    }
+  }
+
   #writeSnapshot(): void {
     this.#write(() => this.#replaceSnapshot());
   }
@@ -314,6 +348,7 @@ export class Baseline implements AgreedState {
     this.#log = undefined;
     this.#logBytes = 0;
     this.#sessionNoted = false;
+    this.#marked = false;
     fs.rmSync(`${this.#file}.log`, { force: true });
     this.#snapshotBytes = fs.statSync(this.#file).size;
   }

@@ -17,7 +17,7 @@ export function startAgentThread(): Replica {
     send: (message, transfer = []) => {
       // A view takes the whole of its buffer along when it is copied.
       if (message.type === 'part' && transfer.length === 0) {
-        const bytes = message.bytes.slice();
+        const bytes = new Uint8Array(message.bytes);
         worker.postMessage({ ...message, bytes }, [bytes.buffer]);
       } else worker.postMessage(message, transfer);
     },

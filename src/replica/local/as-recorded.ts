@@ -19,17 +19,18 @@ const statOptions = { throwIfNoEntry: false } as const;
 
 /** What a directory's entries come to, when they are all as recorded. */
 export interface AsRecorded {
+  count: number;
   bytes: number;
-  /** Indexes of the sub-directories. */
-  directories: number[];
+  /** The sub-directories, by index and name. */
+  directories: { index: number; name: string }[];
 }
 
 /** A directory as the scan finds it. */
 export interface FoundDirectory {
   /** Its path for the file system. */
   prefix: string;
-  /** What it holds now, in order. */
-  names: readonly string[];
+  /** What it holds now, in order; undefined when it is certain that these are the recorded names. */
+  names: readonly string[] | undefined;
   dev: bigint;
   /** Tick of the clock that stamps its files, nanoseconds. */
   granularityNs: bigint;
@@ -39,11 +40,12 @@ export interface FoundDirectory {
 
 /** @returns undefined unless every entry certainly is as recorded */
 export function looksAsRecorded(dir: FoundDirectory, recorded: Listing): AsRecorded | undefined {
-  const { prefix, names, isIgnored } = dir;
-  if (!recorded.hasNames(names)) return undefined;
+  const { prefix, isIgnored } = dir;
+  if (dir.names !== undefined && !recorded.hasNames(dir.names)) return undefined;
+  const names = dir.names ?? recorded.decodeNames();
   const dev = Number(dir.dev);
   const view = new DataView(recorded.bytes.buffer, recorded.bytes.byteOffset, recorded.bytes.byteLength);
-  const found: AsRecorded = { bytes: 0, directories: [] };
+  const found: AsRecorded = { count: names.length, bytes: 0, directories: [] };
   // What may be racy now, or has times of the future, is looked at exactly.
   const newest = Date.now() * 1e6 - Number(dir.granularityNs);
   for (let i = 0, at = headerBytes; i < names.length; i += 1, at += recordBytes) {
@@ -65,7 +67,7 @@ export function looksAsRecorded(dir: FoundDirectory, recorded: Listing): AsRecor
       isIgnored?.(name, isDirectory) === true
     )
       return undefined;
-    if (isDirectory) found.directories.push(i);
+    if (isDirectory) found.directories.push({ index: i, name });
     else if (kind === 'file') found.bytes += stats.size;
   }
   return found;

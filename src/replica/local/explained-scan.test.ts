@@ -89,6 +89,8 @@ describe('explainResult', () => {
         const comparable = ({ result }: { result: ScanResult }): object => ({
           ...result,
           changed: listings(result.changed),
+          // Only who has the record can vouch for it.
+          complete: undefined,
         });
         expect(comparable(far)).toEqual(comparable(exact));
       }),

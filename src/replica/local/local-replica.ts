@@ -86,8 +86,9 @@ export class LocalReplica implements Replica {
     try {
       const own = new OwnDirectory(handles.rootPrefix, handles.root);
       const writes = request.access === 'write';
+      const owns = writes && request.joins !== true;
       const recovered: string[] = [];
-      if (writes && request.guest !== true) {
+      if (owns) {
         const { root, runId, command, forceUnlock } = request;
         await takeLockSoon(own, { root, runId, command, force: forceUnlock, piped: this.#piped });
         recovered.push(...recoverStaging(own, runId));
@@ -97,7 +98,7 @@ export class LocalReplica implements Replica {
       const history = new HistoryWriter(own, request.runId);
       const identity = rootIdentity(own, request.root, request.marks, writes);
       const partials = new Partials(own, request.runId);
-      if (writes && request.guest !== true) partials.prune();
+      if (owns) partials.prune();
       this.#looking = new Looking(handles, granularityNs);
       this.#opened = { request, own, identity, madeFrom, handles, granularityNs, staging, history, partials };
       return {
@@ -245,7 +246,7 @@ export class LocalReplica implements Replica {
       opened.history.close();
       if (opened.request.access !== 'write') return;
       opened.staging.clear();
-      if (opened.request.guest === true) return;
+      if (opened.request.joins === true) return;
       freeLock(opened.own, opened.request.runId);
       opened.own.removeIfBare();
       if (opened.madeFrom !== undefined) unmakeRoot(opened.request.root, opened.madeFrom);

@@ -19,6 +19,14 @@ export function granularityOf(root: string): bigint {
   return process.platform === 'darwin' ? 10_000_000n : 1_000_000_000n;
 }
 
+/**
+ * Does a directory's own time tell of every name that comes or goes in it? So it is with local Linux file systems. Others are
+ * not relied on: a network file system or FUSE may answer from a cache, or never touch a directory's times.
+ */
+export function listsByTimes(root: string): boolean {
+  return process.platform === 'linux' && tickTypes.has(fs.statfsSync(root).type);
+}
+
 /** Finest step in which the file system stores an mtime, nanoseconds. */
 export function storedGranularityOf(root: string): bigint {
   return fatTypes.has(fs.statfsSync(root).type) ? 2_000_000_000n : 1000n;

@@ -8,12 +8,13 @@ import { isDangerous } from './platform.ts';
 export function probeRoot(root: string): RootProbe {
   const missing = { kind: 'missing', realPath: realPathOfMissing(root), inode: '' } as const;
   try {
-    const stats = fs.statSync(root, { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined) return { ...missing, dangerous: isDangerous(missing.realPath) };
+    // Not `throwIfNoEntry: false`: from Node 22 on it also hides that a file stands where a directory would have to be.
+    const stats = fs.statSync(root, { bigint: true });
     const realPath = fs.realpathSync(root);
     const kind = stats.isDirectory() ? 'directory' : 'other';
     return { kind, realPath, inode: `${stats.dev}:${stats.ino}`, dangerous: isDangerous(realPath) };
   } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return { ...missing, dangerous: isDangerous(missing.realPath) };
     if (errnoCode(error) === 'ENOTDIR') return { ...missing, kind: 'other', dangerous: false };
     return { kind: 'unreadable', realPath: path.resolve(root), inode: '', dangerous: false, reason: reasonOf(error) };
   }

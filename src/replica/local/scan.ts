@@ -20,6 +20,7 @@ import { looksAsRecorded } from './as-recorded.ts';
 import { maxPathLength, type DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
 import { readNames } from './names.ts';
+import { listsByTimes } from './platform.ts';
 import { grainNow, isWithinGrain, kindOfMode, observe, readTarget } from './stat.ts';
 import type { Work } from './slices.ts';
 import type { RootWatcher } from './watch/root-watcher.ts';
@@ -57,6 +58,8 @@ const statOptions = { bigint: true, throwIfNoEntry: false } as const;
 export interface Pending {
   path: RelPath;
   dev: bigint;
+  /** Its mark (tree/listing.ts), where it was just seen to be as recorded. */
+  mark: number;
 }
 
 class Scanner {
@@ -70,6 +73,9 @@ class Scanner {
   /** Digests of what was recorded, where that is all that was told. */
   readonly #digests: ReadonlySet<string>;
   readonly #overrides = new Map<RelPath, string | undefined>();
+  readonly #listsByTimes: boolean;
+  readonly #ignoreFilesRead = new Set<RelPath>();
+  readonly #complete: { dir: RelPath; mark: number }[] = [];
   readonly #result: ScanResult;
   readonly #packer = new TreePacker();
   // Scratch for one directory's records, grown as needed: 40 bytes an entry seen as 64-bit and as 32-bit words.
@@ -85,6 +91,8 @@ class Scanner {
     const { previous } = request;
     this.#previous = previous.as === 'packed' ? previous.layers.map(decodeTreeLazily).reverse() : [];
     this.#digests = previous.as === 'digests' ? digestSet(previous.digests) : new Set();
+    // Nothing can be vouched for without the record, and under a scope nobody sees all names.
+    this.#listsByTimes = previous.as === 'packed' && request.scope.length === 0 && listsByTimes(handles.root);
     for (const { dir, name, text } of request.ignoreFiles) this.#overrides.set(joinPath(dir, name), text);
     this.#result = {
       changed: new Tree(),
@@ -95,6 +103,7 @@ class Scanner {
       bytes: 0,
       unmatchedPatterns: [],
       mountsGone: [],
+      complete: this.#complete,
     };
   }
 
@@ -102,7 +111,7 @@ class Scanner {
     const before = fs.statSync(this.#handles.rootPrefix, { bigint: true });
     const root = observe(`${this.#handles.rootPrefix}/.`, this.#granularityNs);
     if (root !== undefined) this.#packer.setRoot(root);
-    yield* this.#walk([{ path: '', dev: before.dev }]);
+    yield* this.#walk([{ path: '', dev: before.dev, mark: 0 }]);
     // A root that was unmounted or swapped while it was walked: what was seen is not this root.
     const after = fs.statSync(this.#handles.root, { bigint: true, throwIfNoEntry: false });
     if (after?.ino !== before.ino || after.dev !== before.dev) {
@@ -133,18 +142,32 @@ class Scanner {
     return result;
   }
 
-  #scanDirectory(dir: Pending, stack: Pending[]): void {
-    let prefix: string;
-    let names: string[];
+  /** @returns the prefix for names in a directory, which is watched from now on; undefined when there is no way there */
+  #enter(dir: RelPath): string | undefined {
     try {
       // Watch, then list: what comes in between is in the listing, or told of, or both.
-      this.#watcher?.enter(dir.path);
-      prefix = this.#prefixOf(dir.path);
+      this.#watcher?.enter(dir);
+      return this.#prefixOf(dir);
+    } catch (error) {
+      this.#cannotRead(dir, error);
+      return undefined;
+    }
+  }
+
+  #cannotRead(dir: RelPath, error: unknown): void {
+    if (dir === '') throw unreadableRoot(this.#handles.root, error);
+    // Also when it vanished meanwhile: its parent was listed with it, so nothing may be concluded this time.
+    this.#result.unreadable.push({ path: dir, reason: reasonOf(error) });
+  }
+
+  #scanDirectory(dir: Pending, stack: Pending[]): void {
+    const prefix = this.#enter(dir.path);
+    if (prefix === undefined || this.#isAsVouchedFor(dir, prefix, stack)) return;
+    let names: string[];
+    try {
       names = readNames(prefix);
     } catch (error) {
-      if (dir.path === '') throw unreadableRoot(this.#handles.root, error);
-      // Also when it vanished meanwhile: its parent was listed with it, so nothing may be concluded this time.
-      this.#result.unreadable.push({ path: dir.path, reason: reasonOf(error) });
+      this.#cannotRead(dir.path, error);
       return;
     }
     this.#loadIgnoreFiles(dir.path, prefix, names);
@@ -180,7 +203,7 @@ class Scanner {
         let flagBits = 0;
         if (kind === 'dir') {
           if (stats.dev !== dir.dev) flagBits = flags.mount;
-          stack.push({ path, dev: stats.dev });
+          stack.push({ path, dev: stats.dev, mark: 0 });
         } else if (kind === 'symlink') {
           targets.push(readTarget(full));
         } else if (kind === 'file') {
@@ -203,7 +226,20 @@ class Scanner {
     this.#report(dir.path, kept, targets, ignored);
   }
 
-  /** The common case, and the quick one: nothing changed here. */
+  /**
+   * The quickest case: not even the names have to be read. They cannot have changed without the directory's times, which
+   * its parent's scan has just found as they are recorded, and older than the clock's tick; and in this very state of it
+   * the record was once seen to have all its names. If one of them is gone now, the directory is read after all.
+   */
+  #isAsVouchedFor(dir: Pending, prefix: string, stack: Pending[]): boolean {
+    if (dir.mark === 0 || !this.#listsByTimes || this.#request.reportAll) return false;
+    const recorded = this.#recorded(dir.path);
+    if (recorded?.mark !== dir.mark) return false;
+    if (this.#request.rules.files.length > 0) this.#loadIgnoreFiles(dir.path, prefix, recorded.decodeNames());
+    return this.#looksAsRecorded(dir, prefix, undefined, recorded, stack);
+  }
+
+  /** The common case: nothing changed here. */
   #isAsRecorded(dir: Pending, prefix: string, names: readonly string[], stack: Pending[]): boolean {
     const { reportAll, scope } = this.#request;
     if (reportAll || scope.length > 0) return false;
@@ -212,10 +248,22 @@ class Scanner {
     const own = names.indexOf(ownDirectory);
     if (own >= 0 && dir.path !== '') return false;
     const synced = own < 0 ? names : names.filter((name) => name !== ownDirectory);
+    if (!this.#looksAsRecorded(dir, prefix, synced, recorded, stack)) return false;
+    if (dir.mark !== 0 && this.#listsByTimes) this.#complete.push({ dir: dir.path, mark: dir.mark });
+    return true;
+  }
+
+  #looksAsRecorded(
+    dir: Pending,
+    prefix: string,
+    names: readonly string[] | undefined,
+    recorded: Listing,
+    stack: Pending[],
+  ): boolean {
     const found = looksAsRecorded(
       {
         prefix,
-        names: synced,
+        names,
         dev: dir.dev,
         granularityNs: this.#granularityNs,
         isIgnored: this.#matcher.isEmpty
@@ -225,9 +273,12 @@ class Scanner {
       recorded,
     );
     if (found === undefined) return false;
-    for (const index of found.directories) stack.push({ path: joinPath(dir.path, synced[index] ?? ''), dev: dir.dev });
+    for (const { index, name } of found.directories) {
+      const mark = this.#listsByTimes ? recorded.markOf(index) : 0;
+      stack.push({ path: joinPath(dir.path, name), dev: dir.dev, mark });
+    }
     this.#result.bytes += found.bytes;
-    this.#result.entries += synced.length;
+    this.#result.entries += found.count;
     return true;
   }
 
@@ -250,7 +301,7 @@ class Scanner {
   #isRecorded(dir: RelPath, bytes: Uint8Array, recorded: Listing | undefined): boolean {
     const { previous } = this.#request;
     if (previous.as === 'digests') return this.#digests.has(listingDigest(previous.salt, dir, bytes));
-    return recorded !== undefined && Buffer.compare(recorded.bytes, bytes) === 0;
+    return recorded !== undefined && recorded.sameEntries(bytes);
   }
 
   #recorded(dir: RelPath): Listing | undefined {
@@ -260,10 +311,12 @@ class Scanner {
   #loadIgnoreFiles(dir: RelPath, prefix: string, names: readonly string[]): void {
     for (const name of this.#request.rules.files) {
       const path = joinPath(dir, name);
+      if (this.#ignoreFilesRead.has(path)) continue;
       let text: string | undefined;
       if (this.#overrides.has(path)) text = this.#overrides.get(path);
       else if (names.includes(name)) text = this.#readIgnoreFile(path, `${prefix}/${name}`);
       if (text === undefined) continue;
+      this.#ignoreFilesRead.add(path);
       this.#result.ignoreFiles.push({ dir, name, text });
       this.#matcher.addFile(dir, name, text);
     }

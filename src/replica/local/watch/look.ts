@@ -195,7 +195,7 @@ class Looker {
     if (isDirectory) {
       this.#looked += 1;
       if (fs.statSync(handles.enter(dir), { bigint: true }).dev !== stats.dev) entry.flags = flags.mount;
-      if (isNew) this.#fresh.set(path, { path, dev: stats.dev });
+      if (isNew) this.#fresh.set(path, { path, dev: stats.dev, mark: 0 });
     }
     return entry;
   }
