@@ -28,7 +28,7 @@ export interface LinkRequest {
   options: LinkOptions;
   listener: Listener;
   signal: AbortSignal;
-  /** Sides whose root is locked by another replica of this run (`OpenRequest.guest`). */
+  /** Sides whose root is locked by another replica of this run (`OpenRequest.joins`). */
   guests?: readonly Side[];
 }
 
@@ -198,7 +198,7 @@ export class Session {
         runId: this.#runId,
         command: options.command,
         forceUnlock: options.forceUnlock,
-        ...(guests?.includes(side) === true ? { guest: true } : {}),
+        ...(guests?.includes(side) === true ? { joins: true as const } : {}),
       };
       this.opened[side] = await replicas[side].open(request);
     };

@@ -68,11 +68,11 @@ export interface OpenRequest {
   command: string;
   forceUnlock: boolean;
   /**
-   * Another replica of this very run holds the root's lock, for several that work side by side (a star): this one takes no
-   * lock, and tidies up nothing but its own.
+   * Works beside another replica of this run (in the same process) that has opened the root and holds its lock: this one takes
+   * no lock, and tidies up nothing but its own.
    */
-  guest?: boolean;
-  /** For a guest: the directory that the lock's holder has open (`dev:ino`). Whatever else the path leads to by now is not it. */
+  joins?: true;
+  /** With `joins`: the directory that the lock's holder has open, `dev:ino`. Whatever else the path leads to by now is not it. */
   inode?: string;
 }
 

@@ -25,8 +25,8 @@ export function endpointOf(root: string, command?: readonly string[]): Endpoint 
  * Connects to both roots; when one cannot be reached, the other is not waited for.
  *
  * @param spare agents started beforehand, used up first
- * @param once what will be done, once, where the roots will not be watched: then one of two local ones needs no thread
- *   (looked-at-here.ts), and one that is here is looked at while the other is being connected to
+ * @param once what will be done, where the roots will not be watched: one that is here is then looked at while the other is being
+ *   connected to
  * @throws what keeps a root from being reached; both are closed then
  */
 export async function connectPair(
@@ -37,9 +37,8 @@ export async function connectPair(
   once?: LinkOptions,
 ): Promise<Connection> {
   if (endpoints.a.kind === 'local' && endpoints.b.kind === 'local') {
-    const replica = (): Replica => spare.shift() ?? startAgentThread();
     const roots = { a: path.resolve(endpoints.a.path), b: path.resolve(endpoints.b.path) };
-    return { roots, replicas: { a: once === undefined ? replica() : new LookedAtHere(), b: replica() } };
+    return { roots, replicas: { a: new LookedAtHere(), b: spare.shift() ?? startAgentThread() } };
   }
   const { openRoot, openRoots } = await import('./remote.ts');
   const failed = new AbortController();

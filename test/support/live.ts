@@ -31,7 +31,7 @@ export class LiveRun {
       env: { ...process.env, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#take(text));
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.take(text));
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.ended = new Promise((resolve) => this.child.on('close', (code, signal) => resolve({ code, signal })));
   }
@@ -78,7 +78,7 @@ export class LiveRun {
     await this.ended;
   }
 
-  #take(text: string): void {
+  protected take(text: string): void {
     const lines = (this.#rest + text).split('\n');
     this.#rest = lines.pop() ?? '';
     for (const line of lines) this.events.push(JSON.parse(line) as JsonEvent);

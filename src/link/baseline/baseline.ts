@@ -263,7 +263,7 @@ export class Baseline implements AgreedState {
   /** Folds the log into a snapshot when it has grown. */
   compact(): void {
     this.flush();
-    if (this.#log === undefined || this.#logBytes <= Math.max(compactAboveBytes, this.#snapshotBytes / 4)) return;
+    if (this.#log === undefined || !this.#hasGrown) return;
     this.#writeSnapshot();
     this.#packed = undefined;
     this.#changedDirs = undefined;
@@ -271,8 +271,9 @@ export class Baseline implements AgreedState {
 
   /** Ends writing; folds the log into a snapshot when it has grown. */
   end(): void {
-    this.compact();
-    if (this.#marked) this.#keepMarks();
+    this.flush();
+    if (this.#log !== undefined && this.#hasGrown) this.#writeSnapshot();
+    else if (this.#marked) this.#keepMarks();
     if (this.#log !== undefined) fs.closeSync(this.#log);
     this.#log = undefined;
   }
@@ -316,6 +317,10 @@ export class Baseline implements AgreedState {
     fs.ftruncateSync(log, this.#logBytes);
     fs.closeSync(log);
     return fs.openSync(`${this.#file}.log`, 'a', 0o600);
+  }
+
+  get #hasGrown(): boolean {
+    return this.#logBytes > Math.max(compactAboveBytes, this.#snapshotBytes / 4);
   }
 
   /** Marks only save time. A state directory that takes none today is no reason to fail a run that was in step. */

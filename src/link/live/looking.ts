@@ -143,7 +143,7 @@ function assemble(
   let added = 0;
   const set = (dir: RelPath, listing: Listing): void => {
     const before = recorded.listing(dir);
-    if (before !== undefined && Buffer.compare(before.bytes, listing.bytes) === 0) return;
+    if (before?.sameEntries(listing.bytes) === true) return;
     tree.setListing(dir, listing);
     added += listing.size - (before?.size ?? 0);
   };

@@ -24,6 +24,7 @@ import type {
   SignatureRequest,
   StepResult,
 } from '../replica.ts';
+import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
 import { startAgentThread } from './thread.ts';
 
 export class LookedAtHere implements Replica {
@@ -44,6 +45,14 @@ export class LookedAtHere implements Replica {
 
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
     return this.#here.scan(request, control);
+  }
+
+  watch(options: WatchOptions, control: Control): AsyncGenerator<WatchEvent, void, undefined> {
+    return this.#here.watch(options, control);
+  }
+
+  async look(request: LookRequest, control: Control): Promise<LookResult> {
+    return this.#here.look(request, control);
   }
 
   async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {
@@ -107,7 +116,7 @@ export class LookedAtHere implements Replica {
     if (this.#request === undefined) throw new Error('the root is not open');
     this.#thread = startAgentThread();
     // It opens the path anew: a disk that was unmounted meanwhile leaves another directory there.
-    await this.#thread.open({ ...this.#request, create: false, guest: true, inode: this.#here.inode });
+    await this.#thread.open({ ...this.#request, create: false, joins: true, inode: this.#here.inode });
     return this.#thread;
   }
 }

@@ -85,7 +85,6 @@ const openRequest = struct({
   runId: fileName,
   command: text,
   forceUnlock: bool,
-  guest: optional(bool),
 });
 
 const openedRoot = struct({

@@ -95,7 +95,7 @@ export class LocalReplica implements Replica {
       if (request.inode !== undefined && inodeOf(handles) !== request.inode) throw replaced(request.root);
       const own = new OwnDirectory(handles.rootPrefix, handles.root);
       const writes = request.access === 'write';
-      const owns = writes && request.guest !== true;
+      const owns = writes && request.joins !== true;
       const recovered: string[] = [];
       if (owns) {
         const { root, runId, command, forceUnlock } = request;
@@ -159,6 +159,12 @@ export class LocalReplica implements Replica {
 
   async look(request: LookRequest, control: Control): Promise<LookResult> {
     return drive(this.#lookingAgain().look(request), control);
+  }
+
+  /** Writes the identity that `open` found or made up, if the root has none yet: for those that open it beside this one. */
+  keepIdentity(): void {
+    const { own, identity } = this.#writable();
+    keepIdentity(own, identity);
   }
 
   async digest(requests: readonly DigestRequest[], control: Control): Promise<DigestAnswer[]> {
@@ -268,7 +274,7 @@ export class LocalReplica implements Replica {
       opened.history.close();
       if (opened.request.access !== 'write') return;
       opened.staging.clear();
-      if (opened.request.guest === true) return;
+      if (opened.request.joins === true) return;
       freeLock(opened.own, opened.request.runId);
       opened.own.removeIfBare();
       if (opened.madeFrom !== undefined) unmakeRoot(opened.request.root, opened.madeFrom);

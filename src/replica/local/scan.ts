@@ -147,19 +147,32 @@ class Scanner {
     return result;
   }
 
-  #scanDirectory(dir: Pending, stack: Pending[]): void {
-    let prefix: string;
-    let names: string[];
+  /** @returns the prefix for names in a directory, which is watched from now on; undefined when there is no way there */
+  #enter(dir: RelPath): string | undefined {
     try {
       // Watch, then list: what comes in between is in the listing, or told of, or both.
-      this.#watcher?.enter(dir.path);
-      prefix = this.#prefixOf(dir.path);
-      if (this.#isAsVouchedFor(dir, prefix, stack)) return;
+      this.#watcher?.enter(dir);
+      return this.#prefixOf(dir);
+    } catch (error) {
+      this.#cannotRead(dir, error);
+      return undefined;
+    }
+  }
+
+  #cannotRead(dir: RelPath, error: unknown): void {
+    if (dir === '') throw unreadableRoot(this.#handles.root, error);
+    // Also when it vanished meanwhile: its parent was listed with it, so nothing may be concluded this time.
+    this.#result.unreadable.push({ path: dir, reason: reasonOf(error) });
+  }
+
+  #scanDirectory(dir: Pending, stack: Pending[]): void {
+    const prefix = this.#enter(dir.path);
+    if (prefix === undefined || this.#isAsVouchedFor(dir, prefix, stack)) return;
+    let names: string[];
+    try {
       names = readNames(prefix);
     } catch (error) {
-      if (dir.path === '') throw unreadableRoot(this.#handles.root, error);
-      // Also when it vanished meanwhile: its parent was listed with it, so nothing may be concluded this time.
-      this.#result.unreadable.push({ path: dir.path, reason: reasonOf(error) });
+      this.#cannotRead(dir.path, error);
       return;
     }
     this.#loadIgnoreFiles(dir.path, prefix, names);

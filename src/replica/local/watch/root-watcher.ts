@@ -23,6 +23,10 @@ import { WatchTree, type Watched } from './watch-tree.ts';
 /** What is told is gathered for so long, ms: a tree that is being written must not be told of file by file. */
 const gapMs = 2;
 
+/** A directory that changed no longer ago than this may just be changing, ms. */
+const recentMs = 2000;
+const againMs = 50;
+
 export class RootWatcher {
   readonly #handles: DirHandles;
   readonly #tree = new WatchTree();
@@ -32,6 +36,8 @@ export class RootWatcher {
   /** Those from before the sweep that is under way: it enters every directory anew. */
   #renamedBefore = new DirtySet();
   readonly #polls: Polls;
+  /** Directories whose own entries are to be looked at again. */
+  readonly #again: RelPath[] = [];
   #generation = 0;
   /** Why directories are polled; they are not tried again before the next sweep. */
   #want: string | undefined;
@@ -53,14 +59,16 @@ export class RootWatcher {
   enter(dir: RelPath): void {
     if (this.#closed) return;
     const old = this.#tree.get(dir);
-    const before = this.#inodeOf(dir);
+    const before = this.#statsOf(dir);
     const watcher = this.#watch(dir);
-    const after = this.#inodeOf(dir);
+    const after = this.#statsOf(dir);
     // Another directory may have come in its place while it was being watched.
-    const ino = before === after ? after : 0n;
+    const ino = before?.ino === after?.ino ? (after?.ino ?? 0n) : 0n;
     if (watcher !== 'none') {
       this.#tree.set(dir, { watcher, ino, since: Date.now(), generation: this.#generation });
     }
+    // What came into it just before it was watched moved its times, maybe after its own entry was looked at.
+    if (dir !== '' && after !== undefined && Date.now() - Number(after.mtimeMs) < recentMs) this.#lookAgain(dir);
     if (watcher === undefined) this.#polls.add(dir);
     else this.#polls.delete(dir);
     // After the new one has begun: the kernel knows both as one and goes on telling.
@@ -160,13 +168,21 @@ export class RootWatcher {
     }
   }
 
-  /** 0n where there is none. */
-  #inodeOf(dir: RelPath): bigint {
+  #statsOf(dir: RelPath): BigIntStats | undefined {
     try {
-      return fs.lstatSync(toFs(this.#pathOf(dir)), { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
+      return fs.lstatSync(toFs(this.#pathOf(dir)), { bigint: true, throwIfNoEntry: false });
     } catch {
-      return 0n;
+      return undefined;
     }
+  }
+
+  #lookAgain(dir: RelPath): void {
+    if (this.#again.length === 0) {
+      setTimeout(() => {
+        for (const each of this.#again.splice(0)) this.#tell(parentPath(each), baseName(each));
+      }, againMs).unref();
+    }
+    this.#again.push(dir);
   }
 
   #pathOf(dir: RelPath): string {

@@ -1,0 +1,214 @@
+/**
+ * A two-way star of three that is kept in step live, while all three roots are changed at random, agents are killed and lines cut;
+ * every now and then it must come to rest with all three alike. Nothing that was written and not written over or deleted by
+ * the same writer may be missing in the end.
+ *
+ * LOCKSTEP_SOAK_MINUTES (3) says how long; 60 is the long form. LOCKSTEP_SEED repeats the deeds, not their timing.
+ */
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { LiveRun, withLive } from '../support/live.ts';
+import { random, type Random } from '../support/random.ts';
+import { startSshd } from '../support/sshd.ts';
+import { markSetting, survivors } from '../support/survivors.ts';
+import { comparable, contents, history, write } from '../support/tree.ts';
+
+const minutes = Number(process.env['LOCKSTEP_SOAK_MINUTES'] ?? 3);
+const seed = Number(process.env['LOCKSTEP_SEED'] ?? Date.now() % 1_000_000);
+const restMs = 120_000;
+
+it(`${minutes} minutes (LOCKSTEP_SEED=${seed})`, async () => {
+  const mark = randomUUID();
+  const sshd = await startSshd({ serverConfig: [`SetEnv ${markSetting(mark)}`] });
+  try {
+    await withLive(async (pair) => {
+      const roots = [pair.a, pair.b, path.join(pair.dir, 'c')] as const;
+      write(pair.a, Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`start/${i % 9}/f${i}`, `start ${i}`])));
+      const args = ['--watch', '--json', '--state-dir', pair.state, '--max-delete', 'off', '--timeout', '5'];
+      const ssh = sshd.sshOptions.map((option) => `--ssh-option=${option}`);
+      const names = [roots[0], `${sshd.host}:${roots[1]}`, roots[2]];
+      const start = (): LiveRun => (pair.run$ = new LiveRun(['sync', ...names, ...args, ...ssh]));
+      let live = start();
+      const chance = random(seed);
+      const writers = roots.map((root, at) => new Writer(root, `w${at}`, chance));
+      const rested = async (): Promise<void> => {
+        const deadline = Date.now() + restMs;
+        while (!alike(roots)) {
+          if (Date.now() > deadline) throw new Error(`never came to rest\n${difference(roots)}\n${tail(live)}`);
+          if (live.child.exitCode !== null) throw new Error(`it ended\n${tail(live)}`);
+          await pause(100);
+        }
+      };
+      const end = Date.now() + minutes * 60_000;
+      let rests = 0;
+      while (Date.now() < end) {
+        for (let deed = 0; deed < 60; deed += 1) {
+          const writer = writers[chance.int(writers.length)];
+          writer?.act();
+          if (chance.int(4) === 0) await pause(chance.int(60));
+          if (chance.int(60) === 0) killOne(survivors(mark), chance);
+          if (chance.int(150) !== 0) continue;
+          await live.kill();
+          live = start();
+        }
+        await rested();
+        rests += 1;
+      }
+      await rested();
+      await live.interrupt();
+      // A writer's own files are its own: nobody else changed them, so each must be as it was last written.
+      const everything = contents(pair.a);
+      for (const writer of writers) {
+        for (const [at, text] of writer.expected) expect(everything[at], at).toBe(text);
+      }
+      // What all writers share was fought over: the last words of all of them are somewhere.
+      const kept = new Set(
+        roots.flatMap((root) => [...Object.values(contents(root)), ...Object.values(history(root)).flat()]),
+      );
+      for (const { lastShared } of writers) if (lastShared !== undefined) expect([...kept]).toContain(lastShared);
+      expect(execFileSync('git', ['fsck', '--strict'], { cwd: path.join(roots[2], 'w0/repo'), encoding: 'utf8' })).toBe(
+        '',
+      );
+      console.log(`${rests} times at rest, ${writers.map(({ deeds }) => deeds).join(' + ')} deeds`);
+    });
+  } finally {
+    await sshd.stop();
+  }
+});
+
+/** Somebody who works in a root: in a directory of his own, and sometimes on a file that all share. */
+class Writer {
+  readonly #root: string;
+  readonly #own: string;
+  readonly #chance: Random;
+  /** What his files must be in the end. */
+  readonly expected = new Map<string, string>();
+  lastShared: string | undefined;
+  deeds = 0;
+
+  constructor(root: string, own: string, chance: Random) {
+    this.#root = root;
+    this.#own = own;
+    this.#chance = chance;
+    if (own === 'w0') this.#git('init', '-q', '-b', 'main');
+  }
+
+  act(): void {
+    // The root may be made only by the first connection.
+    if (!fs.existsSync(this.#root)) return;
+    this.deeds += 1;
+    const name = `${this.#own}/d${this.#chance.int(6)}/f${this.#chance.int(20)}`;
+    const text = `${this.#own} ${this.deeds} ${'x'.repeat(this.#chance.int(5000))}`;
+    switch (this.#chance.int(9)) {
+      case 0:
+      case 1:
+        return this.#put(name, text);
+      case 2: {
+        // Saved as editors do.
+        this.#put(`${name}.tmp`, text);
+        return this.#move(`${name}.tmp`, name);
+      }
+      case 3:
+        fs.rmSync(path.join(this.#root, name), { force: true });
+        this.expected.delete(name);
+        return;
+      case 4:
+        return this.#move(name, `${this.#own}/d${this.#chance.int(6)}/f${this.#chance.int(20)}`);
+      case 5:
+        return this.#moveDirectory(`${this.#own}/d${this.#chance.int(6)}`, `${this.#own}/d${this.#chance.int(6)}`);
+      case 6: {
+        const dir = `${this.#own}/d${this.#chance.int(6)}`;
+        fs.rmSync(path.join(this.#root, dir), { recursive: true, force: true });
+        for (const at of this.expected.keys()) if (at.startsWith(`${dir}/`)) this.expected.delete(at);
+        return this.#put(`${dir}/f0`, text);
+      }
+      case 7:
+        this.lastShared = text;
+        write(this.#root, { [`shared/s${this.#chance.int(3)}`]: text });
+        return;
+      default:
+        if (this.#own !== 'w0') return this.#put(name, text);
+        fs.writeFileSync(path.join(this.#root, 'w0/repo', `g${this.#chance.int(10)}`), text);
+        this.#git('add', '-A');
+        this.#git('commit', '-q', '--allow-empty', '-m', `deed ${this.deeds}`);
+    }
+  }
+
+  #put(at: string, text: string): void {
+    write(this.#root, { [at]: text });
+    this.expected.set(at, text);
+  }
+
+  #move(from: string, to: string): void {
+    const text = this.expected.get(from);
+    if (text === undefined || from === to || !fs.existsSync(path.join(this.#root, from))) return;
+    fs.mkdirSync(path.dirname(path.join(this.#root, to)), { recursive: true });
+    fs.renameSync(path.join(this.#root, from), path.join(this.#root, to));
+    this.expected.delete(from);
+    this.expected.set(to, text);
+  }
+
+  #moveDirectory(from: string, to: string): void {
+    if (fs.existsSync(path.join(this.#root, to)) || !fs.existsSync(path.join(this.#root, from))) return;
+    fs.renameSync(path.join(this.#root, from), path.join(this.#root, to));
+    for (const [at, text] of [...this.expected]) {
+      if (!at.startsWith(`${from}/`)) continue;
+      this.expected.delete(at);
+      this.expected.set(`${to}${at.slice(from.length)}`, text);
+    }
+  }
+
+  #git(...args: string[]): void {
+    const cwd = path.join(this.#root, 'w0/repo');
+    fs.mkdirSync(cwd, { recursive: true });
+    execFileSync('git', ['-c', 'user.name=T', '-c', 'user.email=t@example.org', '-c', 'gc.auto=0', ...args], {
+      cwd,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+  }
+}
+
+function alike(roots: readonly string[]): boolean {
+  try {
+    const [first, ...others] = roots.map((root) => JSON.stringify(comparable(root)));
+    return others.every((other) => other === first);
+  } catch {
+    return false;
+  }
+}
+
+function difference(roots: readonly string[]): string {
+  const [first = {}, ...others] = roots.map((root) => comparable(root));
+  const lines: string[] = [];
+  for (const [at, other] of others.entries()) {
+    for (const name of new Set([...Object.keys(first), ...Object.keys(other)])) {
+      if (first[name] === other[name]) continue;
+      lines.push(`${at}: ${name}: ${(first[name] ?? 'none').slice(0, 80)} | ${(other[name] ?? 'none').slice(0, 80)}`);
+    }
+  }
+  return lines.slice(0, 20).join('\n');
+}
+
+function killOne(processes: readonly string[], chance: Random): void {
+  const pid = Number.parseInt(processes[chance.int(Math.max(1, processes.length))] ?? '', 10);
+  if (!Number.isInteger(pid)) return;
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended in the same moment.
+  }
+}
+
+function tail(live: LiveRun): string {
+  return live.events
+    .slice(-15)
+    .map((event) => JSON.stringify(event).slice(0, 300))
+    .join('\n');
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
