@@ -8,7 +8,7 @@ export default defineConfig({
     ...base.test,
     include: ['test/campaign/**/*.campaign.ts'],
     passWithNoTests: false,
-    testTimeout: 3_600_000,
+    testTimeout: 4 * 3_600_000,
     hookTimeout: 600_000,
     fileParallelism: false,
   },

@@ -41,6 +41,7 @@ it(`97: killed ${kills} times (LOCKSTEP_SEED=${seed})`, async () => {
       });
       if (ran.signal === 'SIGKILL') killed += 1;
       else late += 1;
+      if ((index + 1) % 20 === 0) console.log(`${index + 1} of ${kills}`);
       try {
         await expectRecovers(pair, expected ?? { a: {}, b: {} });
       } catch (error) {
