@@ -18,7 +18,7 @@ import { comparable, contents, history, write } from '../support/tree.ts';
 
 const minutes = Number(process.env['LOCKSTEP_SOAK_MINUTES'] ?? 3);
 const seed = Number(process.env['LOCKSTEP_SEED'] ?? Date.now() % 1_000_000);
-const restMs = 120_000;
+const restMs = 60_000;
 
 it(`${minutes} minutes (LOCKSTEP_SEED=${seed})`, async () => {
   const mark = randomUUID();
@@ -37,8 +37,8 @@ it(`${minutes} minutes (LOCKSTEP_SEED=${seed})`, async () => {
       const rested = async (): Promise<void> => {
         const deadline = Date.now() + restMs;
         while (!alike(roots)) {
-          if (Date.now() > deadline) throw new Error(`never came to rest\n${difference(roots)}\n${tail(live)}`);
-          if (live.child.exitCode !== null) throw new Error(`it ended\n${tail(live)}`);
+          if (Date.now() > deadline) throw new Error(`never came to rest\n${difference(roots)}\n${tail(live, roots)}`);
+          if (live.child.exitCode !== null) throw new Error(`it ended\n${tail(live, roots)}`);
           await pause(100);
         }
       };
@@ -202,11 +202,13 @@ function killOne(processes: readonly string[], chance: Random): void {
   }
 }
 
-function tail(live: LiveRun): string {
-  return live.events
-    .slice(-15)
-    .map((event) => JSON.stringify(event).slice(0, 300))
-    .join('\n');
+/** What was said of the paths that differ, and last of all. */
+function tail(live: LiveRun, roots: readonly string[]): string {
+  const different = difference(roots)
+    .split('\n')
+    .map((line) => line.split(': ')[1]);
+  const about = live.events.filter(({ path: at }) => different.includes(at as string)).slice(-30);
+  return [...about, ...live.events.slice(-6)].map((event) => JSON.stringify(event).slice(0, 300)).join('\n');
 }
 
 async function pause(ms: number): Promise<void> {
