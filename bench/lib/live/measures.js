@@ -52,7 +52,7 @@ export async function latencies(from, to, files, seed, count = 40) {
   /** @type {number[]} */
   const times = [];
   const dirs = new Set();
-  for (const path of take(files, files.length, random(seed))) {
+  for (const path of take([...files], files.length, random(seed))) {
     if (times.length === count) break;
     if (dirs.has(dirname(path))) continue;
     dirs.add(dirname(path));
@@ -91,7 +91,7 @@ function holds(file, text) {
  * @returns {Promise<string[]>} the paths concerned
  */
 export async function burst(root, files, seed) {
-  const some = take(files, 6000, random(seed));
+  const some = take([...files], 6000, random(seed));
   const deeds = some.map((path, at) => {
     const full = join(root, path);
     if (at < 5000) return { path, act: () => appendFileSync(full, `/* ${seed} */\n`) };
@@ -100,7 +100,7 @@ export async function burst(root, files, seed) {
     return { path: made, act: () => writeFileSync(join(root, made), `int made_${at};\n`.repeat(200)) };
   });
   const start = performance.now();
-  for (const [at, { act }] of take(deeds, deeds.length, random(seed + 1)).entries()) {
+  for (const [at, { act }] of take([...deeds], deeds.length, random(seed + 1)).entries()) {
     act();
     // Spread over the two seconds.
     if (at % 20 === 0 && performance.now() - start < (at / deeds.length) * 2000) await pause(1);

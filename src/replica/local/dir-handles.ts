@@ -110,6 +110,11 @@ export class DirHandles {
     return handle.prefix;
   }
 
+  /** From now on nothing that was seen earlier counts: each directory is first checked to be still what its path names. */
+  doubt(): void {
+    for (const handle of this.#handles.values()) handle.checkedAt = -Infinity;
+  }
+
   /** Full path of an entry, by handle of its directory. Throws as `enter`. */
   locate(path: RelPath): string {
     return path === '' ? this.#root.prefix : `${this.enter(parentPath(path))}/${baseName(path)}`;

@@ -59,6 +59,8 @@ class Looker {
 
   *run(request: LookRequest): Work<LookResult> {
     const { handles, granularityNs } = this.#context;
+    // A directory that was seen a moment ago may have been replaced: that is what this look is about.
+    handles.doubt();
     const before = this.#identity();
     const root = observe(`${handles.rootPrefix}/.`, granularityNs);
     for (const { dir, names } of request.directories) this.#ask(dir, names);
