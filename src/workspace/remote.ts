@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { LockstepError } from '../base/errors.ts';
 import { greetRemote, type RemoteOptions } from '../replica/agent/remote.ts';
+import { startShellReplica } from '../replica/shell/shell-replica.ts';
 import { LocalReplica } from '../replica/local/local-replica.ts';
 import { agentFile } from '../replica/worker-file.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -16,6 +17,8 @@ import { formatRemotePath } from '../transport/remote-path.ts';
 export interface RemoteSettings {
   transport: TransportOptions;
   connection: RemoteOptions['connection'];
+  /** What is to serve the root over there; `auto` takes Node where there is one, and else the shell. */
+  agent: 'auto' | 'node' | 'sh';
 }
 
 /** A root and what serves it. */
@@ -53,6 +56,16 @@ export async function openRoot(
   if (far.kind === 'served') {
     const root = formatRemotePath(endpoint.path);
     return arrived(await connected(endpoint, far, { ...known, root, startedAt }));
+  }
+  if (settings.agent === 'sh' || (settings.agent === 'auto' && far.facts.node === undefined)) {
+    const name = formatEndpoint(endpoint);
+    const replica = await startShellReplica(async (text) => (await far.startProgram(text)).process, {
+      root: far.root,
+      name,
+      place: placeOf(endpoint),
+      signal: control.signal,
+    });
+    return arrived({ replica, name });
   }
   program ??= packProgram(fs.readFileSync(agentFile));
   const { root } = far;
