@@ -98,7 +98,7 @@ async function park({ root, changes, stager }: MoveContext, item: Waiting): Prom
   await stager.prepare();
   const number = stager.fresh();
   const line = { pattern: expectation(root, move.expect), name: baseName(move.path) };
-  const outcome = await changes.command(`park - ${number}`, parentPath(move.path), [line]);
+  const outcome = await changes.command(`park ${number}`, parentPath(move.path), [line]);
   if (outcome.isGone) return { why: 'changed-meanwhile', detail: 'a directory above it is not one any more' };
   if (verdicts([move], outcome, ['v']).size > 0) return changed;
   if (outcome.said !== '') return { why: 'failed', detail: outcome.said };

@@ -138,7 +138,7 @@ stillthere() { line; [ -e "$Q/.lockstep/$N" ] || [ -h "$Q/.lockstep/$N" ]; }
 purge() { C=$1; eval "$names"; go "$D" || { echo d; return; }; rm -rf -- "$@" 2>&1; }
 # Mode and time of things of which no other may have the name by now.
 meta() {
-  C=$1; eval "$names"
+  C=$1; mm=$2; mt=$3; eval "$names"
   go "$D" || { echo d; return; }
   verify "$@"
   G2=$G; G=
@@ -148,8 +148,8 @@ meta() {
     G=$G$g
   done
   echo "v $G"; eval "$pass"; [ $# -gt 0 ] || return 0
-  if [ "$2" != - ]; then E=$(chmod "$2" -- "$@" 2>&1); say; fi
-  if [ "$3" != - ]; then E=$(touch -c -m -d "$3" -- "$@" 2>&1); say; fi
+  if [ "$mm" != - ]; then E=$(chmod "$mm" -- "$@" 2>&1); say; fi
+  if [ "$mt" != - ]; then E=$(touch -c -m -d "$mt" -- "$@" 2>&1); say; fi
 }
 # Of directories: from inside, so that no other can be meant.
 dirs() {
@@ -183,13 +183,13 @@ movedir() {
   verify "$@"; echo "v $G"; [ $G = 1 ] || return 0
   E=$(mv $MVT -- "$1" "$Q/@{T:+$T/}$t" 2>&1 </dev/null); say
 }
-# Takes a file from its name; $1 says where it waits, and for whom, should we die.
+# Takes a file from its name; where it waits is said, should we die.
 park() {
-  C=1; O=$S/parked; mkdir -p -- "$O"; eval "$names"
+  C=1; pn=$1; O=$S/parked; mkdir -p -- "$O"; eval "$names"
   go "$D" || { echo d; return; }
   verify "$@"; echo "v $G"; [ $G = 1 ] || return 0
-  printf %s "@{D:+$D/}@{1#./}" >"$O/$2.name"
-  E=$(mv -- "$1" "$O/$2" 2>&1 </dev/null); say
+  printf %s "@{D:+$D/}@{1#./}" >"$O/$pn.name"
+  E=$(mv -- "$1" "$O/$pn" 2>&1 </dev/null); say
 }
 unpark() {
   line; D=$N; line

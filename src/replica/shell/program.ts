@@ -55,17 +55,17 @@ else
   take() { takeslow "$1"; }; TAKE=slow
 fi
 
-# Arguments from a list on stdin.
-if [ "$(printf 'a b\0c\0' | xargs -0 printf '%s,' 2>/dev/null)" = 'a b,c,' ]; then
+# Arguments from a list on stdin, behind those that are given.
+if printf '/dev/null\0/dev/null\0' | xargs -0 cat -- >/dev/null 2>&1; then
   args() { xargs -0 "$@"; }; XARGS=1
 else
   args() {
-    ac="$*"; set --
+    an=$#
     while IFS= read -r W; do
       name "$W"; set -- "$@" "$N"
-      [ $# -lt 50 ] || { $ac "$@"; set --; }
+      [ $# -lt $((an + 50)) ] || { "$@"; ai=0; for x do shift; ai=$((ai + 1)); [ $ai -gt $an ] || set -- "$@" "$x"; done; }
     done
-    [ $# = 0 ] || $ac "$@"
+    [ $# = $an ] || "$@"
   }
   XARGS=0
 fi
@@ -90,7 +90,7 @@ facts() {
   f take $TAKE
   f xargs $XARGS
   f findprintf "$(find / -prune -printf '%y%m' 2>/dev/null)"
-  f findexec "$(find / -prune -exec printf '%s,' {} + 2>/dev/null)"
+  f findexec "$(find / -prune -exec stat -c %n {} + 2>/dev/null)"
   f stat "$(stat -c '%f' / 2>/dev/null)"
   f tar "$(tar --version 2>&1 </dev/null | { IFS= read -r W; printf %s "$W"; })"
   f touch "$(touch -c -d @1577836800.25 /proc/lockstep-none 2>/dev/null && echo fine || { touch -c -d @1577836800 /proc/lockstep-none 2>/dev/null && echo seconds; } || echo old)"

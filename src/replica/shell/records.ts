@@ -119,7 +119,8 @@ function parseRecord(text: string, from: number, to: number): Found {
   const first = field();
   let mtimeNs: bigint;
   let ctimeNs: bigint;
-  if (first.includes('-') && first.indexOf('-') > 0) {
+  const isCalendar = first.indexOf('-') > 0;
+  if (isCalendar) {
     const clock = field();
     zone(field());
     mtimeNs = calendarNs(first, clock);
@@ -130,7 +131,8 @@ function parseRecord(text: string, from: number, to: number): Found {
     mtimeNs = epochNs(first);
     ctimeNs = epochNs(field());
   }
-  const [kind, mode] = /^[0-9a-f]{4,5}$/.test(type) ? kindOfHex(type) : kindOfLetter(type);
+  // `stat` says the type in hexadecimal and times by the calendar, `find` a letter and seconds.
+  const [kind, mode] = isCalendar ? kindOfHex(type) : kindOfLetter(type);
   const entry: Entry = {
     kind,
     mode: kind === 'symlink' ? 0 : mode,
@@ -144,6 +146,7 @@ function parseRecord(text: string, from: number, to: number): Found {
 }
 
 function kindOfHex(text: string): [Kind, number] {
+  if (!/^[0-9a-f]{1,5}$/.test(text)) throw new BadRecordError('an entry of no known kind');
   const value = Number.parseInt(text, 16);
   return [types[((value >> 12) & 15).toString(16)] ?? 'special', value & 0o7777];
 }

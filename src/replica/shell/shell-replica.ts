@@ -30,7 +30,7 @@ import { applyProgram } from './program-apply.ts';
 import { program, programStart } from './program.ts';
 import { scanRoot } from './scan.ts';
 import { Session } from './session.ts';
-import { checkTools, parseTools, type Tools } from './tools.ts';
+import { checkTools, parseTools, readClock, type Tools } from './tools.ts';
 
 export interface ShellOptions {
   /** The root's path over there. */
@@ -66,18 +66,28 @@ export async function startShellReplica(
   const process = await start(`${programStart(markers)}${program}${applyProgram}${loop}`);
   const session = new Session(process, options.name, markers);
   try {
-    const askedAt = Date.now();
     const { output } = await session.run({ code: 'facts', limit: 1 << 16 });
     const tools = parseTools(output.toString('utf8'));
     checkTools(tools, options.name);
-    const uncertaintyMs = (Date.now() - askedAt) / 2 + tools.clockStepMs / 2 + 1;
-    const clock = { offsetMs: tools.clockMs + tools.clockStepMs / 2 - (askedAt + Date.now()) / 2, uncertaintyMs };
+    const clock = await measureClock(session);
     return new ShellReplica(process, session, tools, clock, options);
   } catch (error) {
     session.fail(new InterruptedError());
     await process.kill();
     throw error;
   }
+}
+
+/** How far the clock over there is ahead of ours. */
+async function measureClock(session: Session): Promise<{ offsetMs: number; uncertaintyMs: number }> {
+  const askedAt = Date.now();
+  const { output } = await session.run({ code: 'now', limit: 4096 });
+  const answeredAt = Date.now();
+  const { ms, stepMs } = readClock(output.toString('latin1'));
+  return {
+    offsetMs: ms + stepMs / 2 - (askedAt + answeredAt) / 2,
+    uncertaintyMs: (answeredAt - askedAt) / 2 + stepMs / 2 + 1,
+  };
 }
 
 export class ShellReplica implements Replica {

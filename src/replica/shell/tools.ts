@@ -22,9 +22,6 @@ export interface Tools {
   start: string;
   uid: number;
   gid: number;
-  /** Its clock, ms since 1970; and how finely it is known, ms. */
-  clockMs: number;
-  clockStepMs: number;
   /** Times of entries are seen to the fraction of a second. */
   seesFractions: boolean;
 }
@@ -46,10 +43,9 @@ export function parseTools(text: string): Tools {
   const [uid = 0, gid = 0] = value('ids').split(' ').map(numberOf);
   const seen = value('date').split('|')[1] ?? '';
   const fraction = /\.(\d{9})/.exec(seen)?.[1];
-  const clock = readClock(value('date'));
   const hasStat = /^[0-9a-f]{4}$/.test(value('stat'));
   const hasPrintf = /^d[0-7]{3,4}$/.test(value('findprintf'));
-  const hasExec = value('findexec') === '/,';
+  const hasExec = value('findexec') === '/';
   return {
     take: value('take') === 'head' ? 'head' : value('take') === 'dd' ? 'dd' : 'slow',
     xargs: value('xargs') === '1',
@@ -64,8 +60,6 @@ export function parseTools(text: string): Tools {
     start: /^\d{1,20}$/.test(value('start')) ? value('start') : '',
     uid,
     gid,
-    clockMs: clock.ms,
-    clockStepMs: clock.stepMs,
     seesFractions: hasPrintf || (fraction !== undefined && fraction !== '000000000'),
   };
 }
