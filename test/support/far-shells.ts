@@ -45,7 +45,8 @@ export function makeFarShell(via: string): { program: string; remove: () => void
     // Without `busybox` itself: it would be every tool again.
     if (tool === far.without || tool === 'sh' || tool === 'busybox') continue;
     if (far.tools === 'busybox') fs.symlinkSync(busybox, path.join(bin, tool));
-    else if (tool !== 'test' && tool !== 'printf') fs.symlinkSync(where(`/usr/bin/${tool} || command -v /bin/${tool}`), path.join(bin, tool));
+    else if (tool !== 'test' && tool !== 'printf')
+      fs.symlinkSync(where(`/usr/bin/${tool} || command -v /bin/${tool}`), path.join(bin, tool));
   }
   fs.symlinkSync(far.shell === 'busybox' ? busybox : where(far.shell), path.join(bin, 'sh'));
   const program = path.join(dir, 'far');

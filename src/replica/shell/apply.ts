@@ -71,8 +71,9 @@ class FarApplier {
     const tasks = this.#batch.steps.map((step, index): Task => ({ step, result: emptyResult(index, step.path) }));
     await this.#stageAll(content);
     await this.#carryOut(tasks, false);
-    await this.#observeAll();
+    // Losing its second name, in staging, moves a file's ctime: only after that it is as it will be seen from now on.
     await this.#stager.drop([...new Set([...this.#places.values()].map((place) => place.split('/')[0] ?? ''))]);
+    await this.#observeAll();
     return tasks.map(({ result }) => result);
   }
 
