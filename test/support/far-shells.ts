@@ -33,6 +33,8 @@ export function makeFarShell(via: string): { program: string; remove: () => void
   const far = farShells[via];
   if (far === undefined) throw new Error(`there is no far shell ${via}`);
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-far-'));
+  // Also for runs as another user.
+  fs.chmodSync(dir, 0o755);
   const bin = path.join(dir, 'bin');
   fs.mkdirSync(bin);
   const where = (tool: string): string => execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim();

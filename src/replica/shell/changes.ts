@@ -111,6 +111,7 @@ export class Changes {
         for (const item of group) {
           const failed = seen.get(item);
           if (failed === 'gone') fail(item.result, goneDirectory);
+          else if (failed === 'w' && outcome.said !== '') fail(item.result, { why: 'failed', detail: outcome.said });
           else if (failed === 'v' || failed === 'w')
             fail(item.result, await this.#changedOrMount(item.path, item.expect));
         }

@@ -133,6 +133,30 @@ top() { cd -P -- "$R" && find . -maxdepth 1 -exec stat -c "$FM" {} + </dev/null;
 away() { line; f=$N; line; cd -P -- "$R" || return 1; mv -- "./$f" "$Q/.lockstep/$N" 2>&1 </dev/null; }
 flush() { sync -f -- "$R" 2>/dev/null </dev/null || sync </dev/null; }
 putaway() { if [ -n "$S" ]; then wipe "$S"; S=; fi; [ -z "$LOCK" ] || free; cd /; bare; }
+historywalk() { [ ! -h "$Q/.lockstep" ] && [ ! -h "$Q/.lockstep/history" ] && cd -P -- "$Q/.lockstep/history" 2>/dev/null || return 0; walk .; }
+# Versions that nobody needs any more; never by way of a symlink, which history may hold, too.
+forgetversions() {
+  i=0
+  while [ $i -lt "$1" ]; do
+    IFS= read -r k || bye; line; h=$Q/.lockstep/@{N%/*}
+    if cd -P -- "$h" 2>/dev/null && [ "$PWD" = "$h" ]; then
+      if [ "$k" = d ]; then rmdir -- "./@{N##*/}" 2>/dev/null; else rm -f -- "./@{N##*/}" 2>&1; fi
+    fi
+    i=$((i + 1))
+  done
+}
+# Runs of which nothing is left lose their directories.
+tidyruns() {
+  i=0
+  while [ $i -lt "$1" ]; do
+    line; h=$Q/.lockstep/history/$N
+    if cd -P -- "$h" 2>/dev/null && [ "$PWD" = "$h" ]; then
+      find . -depth -type d ! -name . -exec rmdir {} + 2>/dev/null </dev/null
+      if [ -z "$(find . ! -name . ! -name index.jsonl 2>/dev/null </dev/null | head -n 1)" ]; then rm -f ./index.jsonl; cd ..; rmdir -- "./$N" 2>/dev/null; fi
+    fi
+    i=$((i + 1))
+  done
+}
 stillthere() { line; [ -e "$Q/.lockstep/$N" ] || [ -h "$Q/.lockstep/$N" ]; }
 # Removes things in a directory that may go with it.
 purge() { C=$1; eval "$names"; go "$D" || { echo d; return; }; rm -rf -- "$@" 2>&1; }

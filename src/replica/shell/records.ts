@@ -198,12 +198,12 @@ function calendarNs(date: string, clock: string): bigint {
   return BigInt(seconds) * 1_000_000_000n + BigInt((match[4] ?? '').padEnd(9, '0'));
 }
 
-/** `1577836800.1234567890`, as find prints it; before 1970 `-1.5000000000` is a second and a half before. */
+/** `1577836800.1234567890`, as find prints it: seconds, and what is to be added; `-2.5000000000` is a second and a half before 1970. */
 function epochNs(text: string): bigint {
   const match = /^(-?)(\d{1,18})(?:\.(\d{1,10}))?$/.exec(text);
   if (match === null) throw new BadRecordError('a time that is none');
-  const value = BigInt(match[2] ?? '0') * 1_000_000_000n + BigInt((match[3] ?? '').padEnd(9, '0').slice(0, 9));
-  return match[1] === '-' ? -value : value;
+  const seconds = BigInt(`${match[1] ?? ''}${match[2] ?? '0'}`);
+  return seconds * 1_000_000_000n + BigInt((match[3] ?? '').padEnd(9, '0').slice(0, 9));
 }
 
 /** How `stat` shows a time; `*` for one that may be anything. */

@@ -1,8 +1,9 @@
 /** A root over there, served by nothing but `sh` and small tools, behind the `Replica` interface. */
-import { InterruptedError, LockstepError } from '../../base/errors.ts';
+import path from 'node:path';
+import { InterruptedError, LockstepError, UsageError } from '../../base/errors.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
 import type { PipedProcess } from '../../transport/process.ts';
-import { isValidName } from '../../tree/path.ts';
+import { isSafePath, isValidName, type RelPath } from '../../tree/path.ts';
 import type { ReadRequest } from '../content-stream.ts';
 import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import type {
@@ -25,6 +26,7 @@ import { cleanOutFar } from './clean-out.ts';
 import { sendFar } from './content-out.ts';
 import { digestFar } from './digest.ts';
 import { FarHistory } from './history.ts';
+import { farHistory, pruneFar } from './history-read.ts';
 import { lineInput, openFar, probeFar, writeOwn, type FarOpened } from './open.ts';
 import { applyProgram } from './program-apply.ts';
 import { program, programStart } from './program.ts';
@@ -88,6 +90,18 @@ async function measureClock(session: Session): Promise<{ offsetMs: number; uncer
     offsetMs: ms + stepMs / 2 - (askedAt + answeredAt) / 2,
     uncertaintyMs: (answeredAt - askedAt) / 2 + stepMs / 2 + 1,
   };
+}
+
+/** A path in a root in its own form. @throws UsageError when it lies outside */
+function pathInRoot(root: string, given: string): RelPath {
+  const inside = given.startsWith('/') ? path.posix.relative(root, given) : path.posix.normalize(given);
+  const asked = inside.replace(/\/+$/, '');
+  if (asked === '' || asked === '.') return '';
+  if (isSafePath(asked)) return asked;
+  throw new UsageError(`not a path inside ${root}: ${given}`, {
+    path: given,
+    hint: 'Paths are given relative to the root, as lockstep history shows them.',
+  });
 }
 
 export class ShellReplica implements Replica {
@@ -181,13 +195,11 @@ export class ShellReplica implements Replica {
   }
 
   async prune(retention: Retention): Promise<{ removed: number; bytes: number }> {
-    void retention;
-    this.#writable();
-    return Promise.resolve({ removed: 0, bytes: 0 });
+    return pruneFar(this.#writable().root, retention, Date.now());
   }
 
-  async history(_root: string, _under: string): Promise<HistoryVersion[]> {
-    return Promise.reject(this.#notYet('history'));
+  async history(_root: string, under: string): Promise<HistoryVersion[]> {
+    return farHistory(await this.#unopened(), pathInRoot(this.#options.root, under));
   }
 
   async restore(_root: string, _path: string, _options: RestoreOptions, _control: Control): Promise<RestoreSummary> {
@@ -237,6 +249,17 @@ export class ShellReplica implements Replica {
   #notYet(what: string): LockstepError {
     return new LockstepError('usage', `${what} needs Node at the far end: a plain shell does not serve it`, {
       hint: 'Install Node 18 or later there, or name its path with --remote-node.',
+    });
+  }
+
+  /** For what needs no lock. */
+  async #unopened(): Promise<{ session: Session; path: string }> {
+    const path = this.#options.root;
+    const { status } = await this.#session.run({ code: 'open', input: lineInput(path) });
+    if (status === 0) return { session: this.#session, path };
+    throw new LockstepError('root-missing', `${this.#options.name} does not exist, or cannot be read`, {
+      path,
+      hint: 'Give the root that is kept in step.',
     });
   }
 
