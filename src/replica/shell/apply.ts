@@ -12,6 +12,7 @@ import { Listing } from '../../tree/listing.ts';
 import { baseName, isSafePath, isValidName, joinPath, parentPath, type RelPath } from '../../tree/path.ts';
 import type { ApplyBatch, ApplyStep, Control, Failure, FileDigest, StepResult } from '../replica.ts';
 import { wantedContent } from '../wanted-content.ts';
+import { isAs } from './is-as.ts';
 import { Changes, tooLong } from './changes.ts';
 import { receiveContent, type Received } from './content-in.ts';
 import { observe, readTimed, type FarRoot } from './far-root.ts';
@@ -504,15 +505,4 @@ function firstOfRun(tasks: readonly Task[], end: number): number {
 
 function emptyResult(step: number, path: RelPath): StepResult {
   return { step, path, observed: undefined, failures: [], bytes: 0, kept: false };
-}
-
-/** As `matches` of replica/local/stat.ts. */
-export function isAs(now: Entry | undefined, expect: Entry | undefined): boolean {
-  if (now === undefined || expect === undefined) return now === expect;
-  if (now.kind !== expect.kind) return false;
-  if (expect.ino !== 0n && now.ino !== expect.ino) return false;
-  if (now.kind === 'dir') return true;
-  if (now.kind === 'symlink') return now.target === expect.target;
-  if (now.size !== expect.size || now.mtimeNs !== expect.mtimeNs) return false;
-  return expect.ctimeNs === 0n || now.ctimeNs === expect.ctimeNs;
 }

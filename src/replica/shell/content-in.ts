@@ -15,20 +15,22 @@ import {
   recordHeaderBytes,
   recordKinds,
   sendFailures,
+  sparseBit,
   type RecordHeader,
 } from '../content-stream.ts';
 import type { Failure } from '../replica.ts';
 import type { WantedContent } from '../wanted-content.ts';
 import type { FarRoot } from './far-root.ts';
-import { Stager } from './stager.ts';
+import { LargeWriter, signBase } from './large.ts';
+import type { Stager } from './stager.ts';
 
 /** What became of a wanted file. */
 export type Received = { ok: true; digest: Uint8Array | undefined } | { ok: false; failure: Omit<Failure, 'path'> };
 
 /** Files up to this size go into archives. */
 const smallBytes = 4 << 20;
-/** Of larger ones, so much is sent at a time. */
-const pieceBytes = 4 << 20;
+/** Beside the ends that a record may have: what its unchanged blocks were copied from is not what it was. */
+const baseChanged = -1;
 
 /** Brings bytes of a stream in the sizes that are asked for. */
 class ByteReader {
@@ -124,11 +126,15 @@ class Receiver {
     const end =
       header.size <= smallBytes && this.#stager.archives
         ? await this.#small(header.size, wanted, place, hash)
-        : await this.#large(header.size, wanted, place, hash);
+        : await this.#large(header, wanted, place, hash);
     this.#bytes += header.size;
     this.#task.onBytes(this.#bytes);
     if (end === recordEnds.intact) {
       return { ok: true, digest: hash === undefined ? undefined : new Uint8Array(hash.digest()) };
+    }
+    if (end === baseChanged) {
+      const detail = 'the old version changed while the new one was made of it';
+      return { ok: false, failure: { why: 'changed-meanwhile', detail } };
     }
     if (end === recordEnds.unreadable) {
       return { ok: false, failure: { why: 'unreadable', detail: 'it could not be read to its end' } };
@@ -159,26 +165,38 @@ class Receiver {
   }
 
   async #large(
-    size: number,
-    { source }: WantedContent,
+    header: RecordHeader,
+    { source, to, base }: WantedContent,
     place: { name: string; mode: number },
     hash: Hash | undefined,
   ): Promise<number> {
+    const { size, bits } = header;
     const file = await this.#stager.begin(place.name);
+    const known = base === undefined || size <= smallBytes ? undefined : await signBase(this.#root, to, base);
+    const writer = new LargeWriter(file, known, (bits & sparseBit) !== 0);
     for (let left = size; left > 0;) {
-      const piece = Buffer.allocUnsafe(Math.min(pieceBytes, left));
+      const piece = Buffer.allocUnsafe(Math.min(writer.pieceBytes, left));
       for (let at = 0; at < piece.length;) {
         const some = await this.#reader.some(piece.length - at);
         piece.set(some, at);
         at += some.length;
       }
       hash?.update(piece);
-      await file.append(piece);
+      await writer.put(piece);
       left -= piece.length;
     }
+    await writer.flush();
     const end = (await this.#reader.exactly(1))[0] ?? 0;
-    if (end === recordEnds.intact) await file.finish(place.mode, mtimeUs(source));
-    else await file.discard();
+    if (end !== recordEnds.intact) {
+      await file.discard();
+      return end;
+    }
+    // What was copied over there came from what stood there before, and that has not changed meanwhile: then it is what was sent.
+    if (known !== undefined && writer.copied && !(await known.isStillSo())) {
+      await file.discard();
+      return baseChanged;
+    }
+    await file.finish(place.mode, mtimeUs(source));
     return end;
   }
 

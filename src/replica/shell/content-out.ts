@@ -18,7 +18,7 @@ import {
   type SendFailure,
 } from '../content-stream.ts';
 import type { Control } from '../replica.ts';
-import { isAs } from './apply.ts';
+import { isAs } from './is-as.ts';
 import { observe, type FarRoot } from './far-root.ts';
 import { listOf } from './names.ts';
 import { lineInput } from './open.ts';

@@ -3,7 +3,7 @@ import { crypto } from '../../base/builtins.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
 import { isSafePath } from '../../tree/path.ts';
 import type { Control, DigestRequest } from '../replica.ts';
-import { isAs } from './apply.ts';
+import { isAs } from './is-as.ts';
 import { observe, type FarRoot } from './far-root.ts';
 import { lineOf } from './names.ts';
 

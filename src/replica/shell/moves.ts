@@ -5,7 +5,7 @@
 import type { Entry } from '../../tree/entry.ts';
 import { baseName, isSafePath, parentPath, type RelPath } from '../../tree/path.ts';
 import type { ApplyStep, Failure, StepResult } from '../replica.ts';
-import { isAs } from './apply.ts';
+import { isAs } from './is-as.ts';
 import { appeared, changed, tooLong, verdicts, type Changes } from './changes.ts';
 import { expectation, observe, type FarRoot } from './far-root.ts';
 import type { FarHistory } from './history.ts';

@@ -23,6 +23,27 @@ extract() {
 append() {
   line; take "$1" | (cat 2>&1 >>"$S/$N"; cat >/dev/null)
 }
+# The same without sending it: from an old version, in whole blocks; or as a hole.
+copyblocks() {
+  line; D=$N; line; b=$N; line
+  { if [ "$D" = .lockstep/partial ]; then cd -P -- "$Q/.lockstep/partial"; else go "$D"; fi; } && [ ! -h "./$b" ] &&
+    dd if="./$b" bs="$1" skip="$2" count="$3" 2>/dev/null >>"$S/$N" </dev/null
+}
+hole() { line; dd if=/dev/null of="$S/$N" bs=1 count=0 seek="$1" 2>&1 </dev/null | grep -v records | head -n 2; }
+# SHA-256 of each block of a file. $1: the tool, $2: bytes of a block, $3: their number.
+blocks() {
+  bd=$1 bs=$2 bn=$3
+  line; D=$N; line
+  { if [ "$D" = .lockstep/partial ]; then cd -P -- "$Q/.lockstep/partial"; else go "$D"; fi; } && [ ! -h "./$N" ] || return 1
+  i=0
+  while [ $i -lt $bn ]; do
+    case $bd in
+      sha256sum) dd if="./$N" bs=$bs skip=$i count=1 2>/dev/null </dev/null | sha256sum ;;
+      openssl) dd if="./$N" bs=$bs skip=$i count=1 2>/dev/null </dev/null | openssl dgst -sha256 -r ;;
+    esac
+    i=$((i + 1))
+  done
+}
 dress() { line; [ "$2" = - ] || touch -c -m -d "$2" -- "$S/$N" 2>&1; chmod "$1" -- "$S/$N" 2>&1; }
 mkdirs() { i=0; while [ $i -lt "$1" ]; do line; mkdir -p -- "$S/$N" 2>&1; i=$((i + 1)); done; }
 linkto() { line; T=$N; line; [ ! -h "$S/$N" ] && ln -s -- "$T" "$S/$N" 2>&1; [ "$1" = - ] || touch -h -c -m -d "$1" -- "$S/$N" 2>/dev/null; :; }

@@ -1,4 +1,5 @@
 /** Putting things into staging over there: archives of many, and single large files. */
+import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
 import type { Failure } from '../replica.ts';
 import { ArchiveWriter } from './tar.ts';
 import type { FarRoot } from './far-root.ts';
@@ -11,6 +12,10 @@ const archiveBytes = 4 << 20;
 
 export interface LargeFile {
   append(piece: Uint8Array): Promise<void>;
+  /** Blocks of a file in the root, without sending them. */
+  copy(from: RelPath, blocks: { bytes: number; first: number; count: number }): Promise<void>;
+  /** Makes it so long, with nothing in what is added. */
+  extend(size: number): Promise<void>;
   finish(mode: number, mtimeUs: bigint): Promise<void>;
   discard(): Promise<void>;
 }
@@ -109,6 +114,14 @@ export class Stager {
           limit: 1 << 16,
         });
         this.#complain(output);
+      },
+      copy: async (from, { bytes, first, count }) => {
+        const input = lineInput(parentPath(from), baseName(from), name);
+        const { output } = await session.run({ code: `copyblocks ${bytes} ${first} ${count}`, input, limit: 1 << 16 });
+        this.#complain(output);
+      },
+      extend: async (size) => {
+        this.#complain((await session.run({ code: `hole ${size}`, input: lineInput(name), limit: 1 << 16 })).output);
       },
       finish: async (mode, time) => {
         const code = `dress ${mode.toString(8)} ${touchTime(this.#root.tools.touch, time)}`;
