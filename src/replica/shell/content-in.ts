@@ -148,8 +148,9 @@ class Receiver {
     place: { name: string; mode: number },
     hash: Hash | undefined,
   ): Promise<number> {
-    const { archive } = this.#stager;
+    // First the room: it may bring another archive.
     await this.#stager.makeRoom(size);
+    const { archive } = this.#stager;
     const start = archive.size;
     archive.add({ name: place.name, type: 'file', mode: place.mode, size, mtimeUs: mtimeUs(source) });
     for (let left = size; left > 0;) {
