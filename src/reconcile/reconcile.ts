@@ -11,7 +11,7 @@ import { ancestorsOf, baseName, isWithin, joinPath, parentPath, type RelPath } f
 import { conflictPath } from './conflict-name.ts';
 import { ContentQuestions, type Answer } from './content.ts';
 import { entryNow, listingNow, subtreeNow, type Quad, type ReconcileInput } from './input.ts';
-import { mergeMetadata } from './metadata.ts';
+import { mergeMetadata, timesDiffer } from './metadata.ts';
 import { pathBeforeMoves, planMoves } from './moves.ts';
 import { clashingNames } from './names.ts';
 import { isMirror, otherSide, sourceOf, type ReconcileOptions, type Side } from './options.ts';
@@ -460,8 +460,8 @@ class Reconciler {
     const time = { a: mtimeUs(a), b: mtimeUs(b) };
     const want = this.#wantedTimes(quad, time, touched);
     return {
-      a: want.a !== undefined && (touched.a || want.a !== time.a) ? want.a : undefined,
-      b: want.b !== undefined && (touched.b || want.b !== time.b) ? want.b : undefined,
+      a: want.a !== undefined && (touched.a || timesDiffer(want.a, time.a, this.#options)) ? want.a : undefined,
+      b: want.b !== undefined && (touched.b || timesDiffer(want.b, time.b, this.#options)) ? want.b : undefined,
     };
   }
 

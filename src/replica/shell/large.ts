@@ -45,7 +45,11 @@ export async function signBase(root: FarRoot, path: RelPath, expect: Entry): Pro
     input: lineInput(parentPath(path), baseName(path)),
     limit: 256 * count + 4096,
   });
-  const digests = output.toString('latin1').trimEnd().split('\n').map((line) => line.slice(0, 64));
+  const digests = output
+    .toString('latin1')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.slice(0, 64));
   if (status !== 0 || digests.length !== count) return undefined;
   if (!digests.every((digest) => /^[0-9a-f]{64}$/.test(digest))) return undefined;
   return { path, blockBytes, digests, size: expect.size, isStillSo: isSo };
