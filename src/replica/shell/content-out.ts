@@ -6,7 +6,7 @@
  * so if one of them is not what it should be, none of that answer is used, and each is asked for alone.
  */
 import { InterruptedError } from '../../base/errors.ts';
-import { isSafePath } from '../../tree/path.ts';
+import { baseName, isSafePath, parentPath } from '../../tree/path.ts';
 import {
   contentChunkBytes,
   putRecordHeader,
@@ -146,7 +146,13 @@ async function* sendLarge(
   const fetch = async (block: number): Promise<Buffer> => {
     const count = Math.min(pieceBlocks, blocks - block);
     const code = `piece ${block} ${count}`;
-    return (await root.session.run({ code, input: lineInput(path), limit: (count + 1) * blockBytes })).output;
+    return (
+      await root.session.run({
+        code,
+        input: lineInput(parentPath(path), baseName(path)),
+        limit: (count + 1) * blockBytes,
+      })
+    ).output;
   };
   yield header(recordKinds.whole, 0, index, expect.size);
   let ahead = fetch(0);

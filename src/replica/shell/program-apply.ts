@@ -150,7 +150,7 @@ rmdirs() {
 }
 # What is in a directory, for who may remove it with it.
 within() { line; go "$N" || return 1; walk .; }
-top() { cd -P -- "$R" && find . -maxdepth 1 -exec stat -c "$FM" {} + </dev/null; }
+top() { cd -P -- "$R" && flat; }
 away() { line; f=$N; line; cd -P -- "$R" || return 1; mv -- "./$f" "$Q/.lockstep/$N" 2>&1 </dev/null; }
 flush() { sync -f -- "$R" 2>/dev/null </dev/null || sync </dev/null; }
 putaway() { if [ -n "$S" ]; then wipe "$S"; S=; fi; [ -z "$LOCK" ] || free; cd /; bare; }
@@ -172,6 +172,7 @@ tidyruns() {
   while [ $i -lt "$1" ]; do
     line; h=$Q/.lockstep/history/$N
     if cd -P -- "$h" 2>/dev/null && [ "$PWD" = "$h" ]; then
+      has find || { i=$((i + 1)); continue; }
       find . -depth -type d ! -name . -exec rmdir {} + 2>/dev/null </dev/null
       if [ -z "$(find . ! -name . ! -name index.jsonl 2>/dev/null </dev/null | head -n 1)" ]; then rm -f ./index.jsonl; cd ..; rmdir -- "./$N" 2>/dev/null; fi
     fi

@@ -234,7 +234,12 @@ system() {
 }
 rootentry() { cd -P -- "$R" && stat -c "$FM" .; }
 # Names in a directory of ours, one a line: they are ours, too.
-listown() { line; cd -P -- "$Q/.lockstep/$N" 2>/dev/null || return 0; find . -maxdepth 1 -exec stat -c "$FM" {} +; }
+listown() { line; cd -P -- "$Q/.lockstep/$N" 2>/dev/null || return 0; flat; }
+# What is in this directory, and not what is below that.
+flat() {
+  set +f; set -- ./* ./.[!.]* ./..?*; set -f
+  for x do if [ -e "$x" ] || [ -h "$x" ]; then stat -c "$FM" -- "$x" 2>/dev/null </dev/null; fi; done
+}
 rmown() { line; wipe "$Q/.lockstep/$N"; }
 
 # Looks at paths of a list: as many records as there are things.
@@ -249,6 +254,31 @@ walk() {
   { e=$(find "$w" \( -name .lockstep "$@" \) -prune -exec stat -c "$FM" {} + -o -type l -exec stat -c "$FL" {} + -o -exec stat -c "$FM" {} + 2>&1 >&3 3>&- </dev/null); } 3>&1
   printf '%s!%s' "$M0" "$e"
 }
+# The same without find: by the shell itself. What is not to be entered is given as to find.
+if ! has find; then
+  walk() {
+    w=$1; shift
+    wp=
+    while [ $# -gt 0 ]; do [ "$1" != -name ] || wp="$wp|$2|"; shift; done
+    stat -c "$FL" "$w" 2>/dev/null </dev/null
+    walkdir "$w"
+    printf '%s!' "$M0"
+  }
+  # A list of its own for each directory: what a function is called with.
+  walkin() {
+    set +f; set -- "$1"/* "$1"/.[!.]* "$1"/..?*; set -f
+    walklist "$@"
+    for x do
+      y=@{x##*/}
+      case $y in .lockstep) continue ;; esac
+      case $wp in *"|$y|"*) continue ;; esac
+      if [ -d "$x" ] && [ ! -h "$x" ]; then walkin "$x"; fi
+    done
+  }
+  walklist() { printf '%s\0' "$@" | args0 stat -c "$FL" -- 2>/dev/null; }
+  walkdir() { walkin "$1"; }
+  if [ $XARGS = 1 ]; then args0() { xargs -0 "$@"; }; else walklist() { for x do stat -c "$FL" -- "$x" 2>/dev/null </dev/null; done; }; fi
+fi
 walkprintf() {
   w=$1; shift
   { e=$(find "$w" \( -name .lockstep "$@" \) -prune -printf "$FP" -o -type l -printf "$FP$M0-%l\n" -o -printf "$FP" 2>&1 >&3 3>&- </dev/null); } 3>&1
@@ -271,7 +301,7 @@ blind() {
 }
 # Content: of many files one after the other, and a piece of one, in blocks of a megabyte.
 contents() { cd -P -- "$R" && take "$1" | (args cat -- 2>/dev/null; cat >/dev/null); }
-piece() { line; cd -P -- "$R" && [ ! -h "./$N" ] && dd if="./$N" bs=1048576 skip="$1" count="$2" 2>/dev/null </dev/null; }
+piece() { line; D=$N; line; go "$D" && [ ! -h "./$N" ] && dd if="./$N" bs=1048576 skip="$1" count="$2" 2>/dev/null </dev/null; }
 # Digests, each behind the number of its file. $1: the tool.
 digests() {
   cd -P -- "$R" || return 1

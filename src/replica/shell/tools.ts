@@ -66,8 +66,8 @@ export function parseTools(text: string): Tools {
 
 /** @throws LockstepError when what is there is not enough to keep anybody's files with */
 export function checkTools(tools: Tools, name: string): void {
-  const missing = tools.look === 'stat' ? undefined : 'stat -c';
-  if (missing === undefined) return;
+  if (tools.look === 'stat') return;
+  const missing = 'stat -c';
   throw new LockstepError(
     'connection',
     `there is neither Node nor ${missing} on ${name}: files cannot be told apart there`,
@@ -91,13 +91,17 @@ export function readClock(text: string): { ms: number; stepMs: number } {
 export function costsOf(tools: Tools): Cost[] {
   const costs: Cost[] = [];
   if (tools.digest === 'none') {
-    costs.push({ tool: 'sha256sum or openssl', cost: 'contents are compared by size and time only' });
+    costs.push({
+      tool: 'sha256sum or openssl',
+      cost: 'content that must be compared is brought here for it; of large files all is sent',
+    });
   }
   if (tools.touch !== 'fine') costs.push({ tool: 'touch that takes fractions', cost: 'times are kept to the second' });
   if (!tools.seesFractions)
     costs.push({ tool: 'stat that shows fractions', cost: 'a second edit within a second is found by digest' });
   if (tools.tar === 'none') costs.push({ tool: 'tar', cost: 'several processes a file: slow with many small files' });
-  if (tools.walk === 'shell') costs.push({ tool: 'find', cost: 'the tree is walked by the shell itself: slow' });
+  if (tools.walk === 'shell')
+    costs.push({ tool: 'find with -exec {} +', cost: 'the tree is walked by the shell itself: slow' });
   if (tools.take === 'slow') costs.push({ tool: 'head -c or dd iflag=fullblock', cost: 'about a megabyte a second' });
   if (!tools.xargs) costs.push({ tool: 'xargs -0', cost: 'names are passed on one by one: slow with many' });
   return costs;
