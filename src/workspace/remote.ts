@@ -4,6 +4,7 @@ import path from 'node:path';
 import { LockstepError } from '../base/errors.ts';
 import { greetRemote, type RemoteOptions } from '../replica/agent/remote.ts';
 import { startShellReplica } from '../replica/shell/shell-replica.ts';
+import { costsOf } from '../replica/shell/tools.ts';
 import { LocalReplica } from '../replica/local/local-replica.ts';
 import { agentFile } from '../replica/worker-file.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -34,7 +35,12 @@ let program: Program | undefined;
 export async function openRoot(
   endpoint: Endpoint,
   settings: RemoteSettings,
-  control: { signal: AbortSignal; onStderr?: (line: string) => void },
+  control: {
+    signal: AbortSignal;
+    onStderr?: (line: string) => void;
+    /** Told which program serves the root over there, and why. */
+    onDetail?: ((line: string) => void) | undefined;
+  },
 ): Promise<OpenRoot> {
   // In this very thread: what it reads goes straight into the pipe, and what comes out of the pipe straight to disk.
   if (endpoint.kind === 'local') return { replica: new LocalReplica(), name: path.resolve(endpoint.path) };
@@ -65,8 +71,13 @@ export async function openRoot(
       place: placeOf(endpoint),
       signal: control.signal,
     });
+    const why = settings.agent === 'sh' ? 'as asked' : 'there is no Node 18 or later';
+    control.onDetail?.(`sh, ${why}`);
+    for (const { tool, cost } of costsOf(replica.tools)) control.onDetail?.(`sh without ${tool}: ${cost}`);
     return arrived({ replica, name });
   }
+  const { node } = far.facts;
+  if (node !== undefined) control.onDetail?.(`Node ${node.version ?? ''} (${node.path})`);
   program ??= packProgram(fs.readFileSync(agentFile));
   const { root } = far;
   startedAt = Date.now();

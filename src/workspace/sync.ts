@@ -20,6 +20,8 @@ export interface SyncRequest extends SyncOptions {
   remoteCommand?: readonly string[];
   /** Told of every line that the programs which lead to a far side print on stderr. */
   onStderr?: (line: string) => void;
+  /** Told which program serves each root that is far away, and why. */
+  onDetail?: (line: string) => void;
   /** Agents started beforehand, while the command line was still being read. */
   agents?: readonly Replica[];
 }
@@ -56,6 +58,7 @@ async function run(direction: Direction, local: string, remote: string, request:
     agents,
     remoteCommand,
     onStderr,
+    onDetail,
     ...options
   } = request;
   const spare = [...(agents ?? [])];
@@ -66,7 +69,7 @@ async function run(direction: Direction, local: string, remote: string, request:
     const endpoints = { a: endpointOf(local), b: endpointOf(remote, remoteCommand) };
     const failed = new AbortController();
     const connecting = AbortSignal.any([signal, failed.signal]);
-    const control = { signal: connecting, ...(onStderr === undefined ? {} : { onStderr }) };
+    const control = { signal: connecting, onDetail, ...(onStderr === undefined ? {} : { onStderr }) };
     if (endpoints.a.kind === 'local' && endpoints.b.kind === 'local') {
       for (const { path: root } of [endpoints.a, endpoints.b]) {
         const replica = spare.shift() ?? startAgentThread();

@@ -19,7 +19,6 @@ export const farShells: Readonly<Record<string, FarShell>> = {
   // Busybox's own shell finds its tools without any PATH, so it cannot be made to miss one.
   'no-find': { shell: 'dash', tools: 'busybox', without: 'find' },
   'no-tar': { shell: 'dash', tools: 'busybox', without: 'tar' },
-  'no-stat': { shell: 'dash', tools: 'gnu', without: 'stat' },
   'no-sha256sum': { shell: 'dash', tools: 'busybox', without: 'sha256sum' },
 };
 
@@ -28,10 +27,18 @@ const gnuTools =
   'cat chmod cp cut date dd df find grep head hostname id ln ls mkdir mv printf readlink rm rmdir sha256sum sleep sort ' +
   'split stat sync tail tar test touch tr truncate uname wc xargs';
 
-/** Makes one in a directory of its own. @returns the program to be given behind `--` */
-export function makeFarShell(via: string): { program: string; remove: () => void } {
-  const far = farShells[via];
-  if (far === undefined) throw new Error(`there is no far shell ${via}`);
+/**
+ * Makes one in a directory of its own.
+ *
+ * @param replaced tools that are scripts of the test's instead
+ * @returns the program to be given behind `--`
+ */
+export function makeFarShell(
+  via: string | FarShell,
+  replaced: Readonly<Record<string, string>> = {},
+): { program: string; remove: () => void } {
+  const far = typeof via === 'string' ? farShells[via] : via;
+  if (far === undefined) throw new Error(`there is no far shell ${String(via)}`);
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-far-'));
   // Also for runs as another user.
   fs.chmodSync(dir, 0o755);
@@ -51,6 +58,10 @@ export function makeFarShell(via: string): { program: string; remove: () => void
       fs.symlinkSync(where(`/usr/bin/${tool} || command -v /bin/${tool}`), path.join(bin, tool));
   }
   fs.symlinkSync(far.shell === 'busybox' ? busybox : where(far.shell), path.join(bin, 'sh'));
+  for (const [tool, script] of Object.entries(replaced)) {
+    fs.rmSync(path.join(bin, tool), { force: true });
+    fs.writeFileSync(path.join(bin, tool), `#!${path.join(bin, 'sh')}\n${script}\n`, { mode: 0o755 });
+  }
   const program = path.join(dir, 'far');
   fs.writeFileSync(program, `#!/bin/sh\nexec /usr/bin/env -i PATH='${bin}' '${bin}/sh'\n`, { mode: 0o755 });
   return { program, remove: () => fs.rmSync(dir, { recursive: true, force: true }) };

@@ -193,7 +193,10 @@ async function carryOut(
       const onEvent = (event: LinkEvent): void => renderer.event(event);
       const onStderr = (line: string): void => renderer.farLine(line);
       const given = remoteCommand === undefined ? {} : { remoteCommand };
-      const request: SyncRequest = { ...options, ...given, signal, onEvent, onStderr, command, agents };
+      const onDetail = (line: string): void => {
+        if (verbose === true && json !== true) renderer.farLine(`served over there by ${line}`);
+      };
+      const request: SyncRequest = { ...options, ...given, signal, onEvent, onStderr, onDetail, command, agents };
       if (direction === 'sync') return sync(local, remote, request);
       return direction === 'push' ? push(local, remote, request) : pull(remote, local, request);
     });
