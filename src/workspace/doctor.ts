@@ -136,7 +136,11 @@ function tellTools({ tools }: ShellReplica, there: Tell): void {
 
 function tellRoot({ kind, realPath, reason, dangerous }: RootProbe, there: Tell): void {
   if (kind === 'directory') {
-    there('root', realPath, dangerous ? 'It is a home directory or the whole system: deletions are refused.' : undefined);
+    there(
+      'root',
+      realPath,
+      dangerous ? 'It is a home directory or the whole system: deletions are refused.' : undefined,
+    );
   } else if (kind === 'missing') there('root', `${realPath} (missing: it would be made)`);
   else there('root', `${realPath} ${reason ?? kind}`, 'It cannot be synced as it is.', 'problem');
 }
@@ -165,4 +169,3 @@ function tellOpened({ capabilities, freeBytes }: OpenedRoot, there: Tell): void 
   const found = `${(clock.offsetMs / 1000).toFixed(2)} s ahead of ours, give or take ${(clock.uncertaintyMs / 1000).toFixed(2)} s`;
   there('clock', found, off ? 'Conflicts take the difference into account; better set the clock.' : undefined);
 }
-

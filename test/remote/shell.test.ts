@@ -36,19 +36,42 @@ const shells = ['busybox', 'dash', 'bash'] as const;
 describe.each(shells)('over %s', (shell) => {
   it('names of every kind go there, are renamed, deleted and come back', async () =>
     withFar(shell, async (pair, run) => {
-      const odd = ['a b', '*', '-rf', "it's", '"', '$(touch x)', '`x`', 'new\nline', 'end\n', '\\', '\\0101', '%s', '~', '\x01\x7f'];
+      const odd = [
+        'a b',
+        '*',
+        '-rf',
+        "it's",
+        '"',
+        '$(touch x)',
+        '`x`',
+        'new\nline',
+        'end\n',
+        '\\',
+        '\\0101',
+        '%s',
+        '~',
+        '\x01\x7f',
+      ];
       const names = [...odd, 'é', 'x'.repeat(255), '.hidden', '..x', '!', '&', ';', '|', '#'];
-      write(pair.a, Object.fromEntries(names.flatMap((name) => [[name, `of ${name}`], [`d-${name.slice(0, 200)}/${name}`, name]])));
+      write(
+        pair.a,
+        Object.fromEntries(
+          names.flatMap((name) => [
+            [name, `of ${name}`],
+            [`d-${name.slice(0, 200)}/${name}`, name],
+          ]),
+        ),
+      );
       fs.writeFileSync(Buffer.from(`${pair.a}/\xff\xfe\x81`, 'latin1'), 'bytes');
       expect((await run('sync')).code).toBe(0);
       expect(contents(pair.b)).toEqual(contents(pair.a));
       for (const name of odd) fs.renameSync(path.join(pair.a, name), path.join(pair.a, `${name}2`));
       for (const name of odd) fs.rmSync(path.join(pair.a, `d-${name}`), { recursive: true });
-      write(pair.b, { '*2': file('edited there', { mtime: 1_700_000_000 }) });
+      write(pair.b, { é: file('edited there', { mtime: 1_700_000_000 }) });
       const second = await run('sync', '--max-delete', 'off');
       expect(second.code, second.stdout).toBe(0);
       expect(contents(pair.b)).toEqual(contents(pair.a));
-      expect(contents(pair.a)['*2']).toBe('edited there');
+      expect(fs.readFileSync(path.join(pair.a, 'é'), 'utf8')).toBe('edited there');
       const third = await run('sync');
       expect(eventsOf(third, 'action')).toEqual([]);
       pair.expectClean();
@@ -57,7 +80,10 @@ describe.each(shells)('over %s', (shell) => {
   it('more small files than one archive holds', async () =>
     withFar(shell, async (pair, run) => {
       const next = random(3);
-      write(pair.a, Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`d${i % 7}/f${i}`, next.bytes(100_000)])));
+      write(
+        pair.a,
+        Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`d${i % 7}/f${i}`, next.bytes(100_000)])),
+      );
       expect((await run('sync')).code).toBe(0);
       expect(contents(pair.b)).toEqual(contents(pair.a));
       fs.rmSync(pair.a, { recursive: true });
@@ -85,7 +111,9 @@ describe.each(shells)('over %s', (shell) => {
       } finally {
         remove();
       }
-      expect(fs.readFileSync(path.join(pair.b, 'large')).equals(fs.readFileSync(path.join(pair.a, 'large')))).toBe(true);
+      expect(fs.readFileSync(path.join(pair.b, 'large')).equals(fs.readFileSync(path.join(pair.a, 'large')))).toBe(
+        true,
+      );
       expect(fs.statSync(counted).size).toBeLessThan(1 << 20);
     }));
 
@@ -159,12 +187,15 @@ describe('cut and killed', () => {
     const { program, remove } = makeFarShell('busybox');
     await withPair(async (pair) => {
       const next = random(9);
-      write(pair.a, Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`d${i % 9}/f${i}`, next.bytes(200_000)])));
+      write(
+        pair.a,
+        Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`d${i % 9}/f${i}`, next.bytes(200_000)])),
+      );
       const args = ['sync', pair.a, pair.b, '--json', '--state-dir', pair.state, '--agent', 'sh', '--', program];
       let child: ChildProcess | undefined;
       const running = lockstep(args, { onStart: (started) => (child = started) });
       const staging = path.join(pair.b, '.lockstep', 'staging');
-      await until(() => fs.existsSync(staging) && fs.readdirSync(staging).some((run) => fs.readdirSync(path.join(staging, run)).length > 2));
+      await until(() => fs.existsSync(staging) && fs.readdirSync(staging, { recursive: true }).length > 20);
       if (whom === 'controller') child?.kill('SIGKILL');
       else {
         const { pid } = JSON.parse(fs.readFileSync(path.join(pair.b, '.lockstep', 'lock'), 'utf8')) as { pid: number };
@@ -187,8 +218,10 @@ describe('cut and killed', () => {
 });
 
 describe('which agent', () => {
-  it('node refuses to fall back, auto takes sh and says so', async () => {
-    const { program, remove } = makeFarShell('busybox');
+  it('node refuses to fall back, auto takes sh and says so', async (context) => {
+    if (fs.existsSync('/usr/local/bin/node')) context.skip('there is a Node where one is always looked for');
+    // With it, a login shell is asked, which would find the Node of this machine.
+    const { program, remove } = makeFarShell('no-tar', { timeout: 'exit 1' });
     await withPair(async (pair) => {
       write(pair.a, { f: 'f' });
       const run = async (...args: string[]): Promise<Ran> =>

@@ -38,7 +38,7 @@ export function makeFarShell(
   replaced: Readonly<Record<string, string>> = {},
 ): { program: string; remove: () => void } {
   const far = typeof via === 'string' ? farShells[via] : via;
-  if (far === undefined) throw new Error(`there is no far shell ${String(via)}`);
+  if (far === undefined) throw new Error(`there is no far shell ${JSON.stringify(via)}`);
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-far-'));
   // Also for runs as another user.
   fs.chmodSync(dir, 0o755);

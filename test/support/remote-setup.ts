@@ -7,7 +7,10 @@ export default async function setup(): Promise<(() => Promise<void>) | undefined
   if (via in farShells) {
     const far = makeFarShell(via);
     process.env['LOCKSTEP_TEST_FAR'] = far.program;
-    return () => Promise.resolve(far.remove());
+    return async () => {
+      far.remove();
+      return Promise.resolve();
+    };
   }
   if (via !== 'ssh') return undefined;
   const sshd = await startSshd();

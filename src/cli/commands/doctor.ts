@@ -27,7 +27,9 @@ export function doctorCommand(run: Run): Command {
       const { examineEndpoint, examineHere } = await import('../../workspace/doctor.ts');
       const show = (finding: Finding): void => {
         if (finding.verdict === 'problem') run.setExitCode(exitCodes.failed);
-        process.stdout.write(options.json === true ? `${JSON.stringify({ v: 1, type: 'finding', ...finding })}\n` : lineOf(finding));
+        process.stdout.write(
+          options.json === true ? `${JSON.stringify({ v: 1, type: 'finding', ...finding })}\n` : lineOf(finding),
+        );
       };
       for (const finding of await examineHere()) show(finding);
       if (endpoint === undefined) return;

@@ -31,7 +31,7 @@ export async function storedVersions(root: Where): Promise<StoredVersion[]> {
     const slash = one.path.indexOf('/');
     const id = slash < 0 ? one.path : one.path.slice(0, slash);
     if (timeOfRun(id) === undefined) return;
-    const found = runs.get(id) ?? new Map<string, Found>();
+    const found: Map<string, Found> = runs.get(id) ?? new Map<string, Found>();
     runs.set(id, found);
     if (slash > 0) found.set(one.path.slice(slash + 1), one);
   });
@@ -40,7 +40,11 @@ export async function storedVersions(root: Where): Promise<StoredVersion[]> {
     ids.map(async (id): Promise<Run> => {
       const input = lineInput(`${historyDirectory}/${id}/${indexName}`);
       const { output } = await root.session.run({ code: 'get', input, limit: maxIndexBytes });
-      return { id, found: runs.get(id) ?? new Map(), lines: linesByPlace(parseIndex(output.toString('utf8'))) };
+      return {
+        id,
+        found: runs.get(id) ?? new Map<string, Found>(),
+        lines: linesByPlace(parseIndex(output.toString('utf8'))),
+      };
     }),
   );
   return read.flatMap((run) => [...versionsOf(root, run)]);

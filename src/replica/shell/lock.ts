@@ -90,7 +90,7 @@ async function ownerOf(session: Session, name: string): Promise<Record<string, u
   try {
     const owner: unknown = JSON.parse(output.toString('utf8'));
     if (typeof owner !== 'object' || owner === null) return undefined;
-    return 'pid' in owner && 'host' in owner && 'run' in owner ? (owner as Record<string, unknown>) : undefined;
+    return 'pid' in owner && 'host' in owner && 'run' in owner ? { ...owner } : undefined;
   } catch {
     return undefined;
   }
@@ -109,7 +109,10 @@ async function isAlive(session: Session, tools: Tools, owner: Record<string, unk
 }
 
 function refusal(root: string, owner: Record<string, unknown> | undefined): GuardError {
-  const text = (key: string): string => String(owner?.[key] ?? '?');
+  const text = (key: string): string => {
+    const value = owner?.[key];
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : '?';
+  };
   const who =
     owner === undefined
       ? 'another run'

@@ -115,14 +115,15 @@ bye() {
   trap '' HUP INT TERM PIPE
   cd /
   if [ -n "$S" ]; then wipe "$S"; S=; fi
-  if [ -n "$LOCK" ]; then free; fi
+  if [ -n "$LOCK" ]; then free; bare; fi
   exit 0
 }
 free() {
   case $(cat "$Q/.lockstep/lock" 2>/dev/null) in *"\"run\":\"$LOCK\""*) rm -f -- "$Q/.lockstep/lock" ;; esac
   LOCK=
 }
-trap bye HUP INT TERM
+# PIPE: whoever listened is gone; that shows in writing as well as in reading.
+trap bye HUP INT TERM PIPE
 
 # Is a root: its kind, device and inode, and physical path, each in a line; the path last.
 probe() {

@@ -112,10 +112,11 @@ class Scanner {
       let rest = piece;
       if (first !== undefined) {
         const end = rest.indexOf(10);
-        first += rest.toString('latin1', 0, end < 0 ? rest.length : end);
-        if (first.length > 200) throw new BadRecordError('a time without an end');
+        const line: string = first + rest.toString('latin1', 0, end < 0 ? rest.length : end);
+        first = line;
+        if (line.length > 200) throw new BadRecordError('a time without an end');
         if (end < 0) return;
-        this.#fromNs = nsOf(first ?? '', 'from');
+        this.#fromNs = nsOf(line, 'from');
         first = undefined;
         rest = rest.subarray(end + 1);
       }

@@ -5,7 +5,7 @@ import type { DigestAnswer } from '../../reconcile/input.ts';
 import type { PipedProcess } from '../../transport/process.ts';
 import { isSafePath, isValidName, type RelPath } from '../../tree/path.ts';
 import type { ReadRequest } from '../content-stream.ts';
-import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
+import type { HistoryVersion, RestoreSummary } from '../history.ts';
 import type {
   ApplyBatch,
   Control,
@@ -202,8 +202,12 @@ export class ShellReplica implements Replica {
     return farHistory(await this.#unopened(), pathInRoot(this.#options.root, under));
   }
 
-  async restore(_root: string, _path: string, _options: RestoreOptions, _control: Control): Promise<RestoreSummary> {
-    return Promise.reject(this.#notYet('restore'));
+  async restore(): Promise<RestoreSummary> {
+    return Promise.reject(
+      new LockstepError('usage', 'restore needs Node at the far end: a plain shell does not serve it', {
+        hint: 'What lockstep history shows can be copied back by hand, or use a Node there: see --remote-node.',
+      }),
+    );
   }
 
   async flush(timeoutMs: number): Promise<boolean> {
@@ -244,12 +248,6 @@ export class ShellReplica implements Replica {
     await this.#session.run({ code: 'putaway', limit: 1 << 16 });
     if (madeFrom !== undefined)
       await this.#session.run({ code: 'unmake', input: lineInput(root.path, madeFrom), limit: 1 << 16 });
-  }
-
-  #notYet(what: string): LockstepError {
-    return new LockstepError('usage', `${what} needs Node at the far end: a plain shell does not serve it`, {
-      hint: 'Install Node 18 or later there, or name its path with --remote-node.',
-    });
   }
 
   /** For what needs no lock. */
