@@ -23,8 +23,8 @@ export interface Run {
 const endpoints = `
 A root is a path, [user@]host:path, ssh://host:port/path, docker://CONTAINER/path, podman://…, compose://…,
 k8s://NAMESPACE/POD/path or vagrant://MACHINE/path. With -- COMMAND at the end, the remote root is an
-absolute path behind any command that gives a shell. Over there a POSIX sh and Node 18 or later are needed;
-nothing is installed. More: docs/endpoints.md
+absolute path behind any command that gives a shell. Over there a POSIX sh is needed, and Node 18 or later
+is better; nothing is installed. More: docs/endpoints.md, docs/shell.md
 `;
 
 const notes: Record<Direction, string> = {
