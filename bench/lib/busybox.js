@@ -42,7 +42,7 @@ export function tarShell(program, place) {
  * @param {Place} place
  */
 export function lockstepShell(program, context, place) {
-  const made = lockstep(context, 'push', place, ['--agent', 'sh', '--no-gitignore']);
+  const made = lockstep(context, 'push', place, ['--agent', 'sh']);
   const argv = [...made.argv, '--', program];
   return { ...made, name: 'lockstep push, sh', argv, shown: `${made.shown} -- FAR` };
 }

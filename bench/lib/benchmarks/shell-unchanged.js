@@ -22,16 +22,15 @@ export const shellUnchanged = {
     const roots = new SharedRoots([src, dst], join(context.dir, 'aside'));
     const place = (/** @type {string} */ name) => ({ src, dst, state: join(context.dir, `state-${name}`) });
     const far = busyboxShell(join(context.dir, 'far'));
-    const contenders = [
-      lockstep(context, 'push', place('local'), ['--no-gitignore']),
-      lockstepShell(far, context, place('shell')),
-    ].map((contender) => ({
-      ...contender,
-      prepare: async () => roots.lendTo(contender.name),
-      check: async (/** @type {number} */ round) => {
-        if (round < 0) expectSame(wanted, await listing(dst));
-      },
-    }));
+    const contenders = [lockstep(context, 'push', place('local')), lockstepShell(far, context, place('shell'))].map(
+      (contender) => ({
+        ...contender,
+        prepare: async () => roots.lendTo(contender.name),
+        check: async (/** @type {number} */ round) => {
+          if (round < 0) expectSame(wanted, await listing(dst));
+        },
+      }),
+    );
     const table = await race(context, {
       title: 'shell-unchanged: Linux source tree',
       contenders,
