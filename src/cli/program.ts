@@ -1,6 +1,7 @@
 /** The command tree, and the one place where an error becomes a message and an exit code. */
 import { Command, CommanderError } from '@commander-js/extra-typings';
 import { exitCodes, LockstepError, UsageError } from '../base/errors.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { historyCommand } from './commands/history.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
@@ -59,6 +60,7 @@ export async function runProgram(argv: readonly string[], agents: readonly Repli
     historyCommand(),
     restoreCommand(),
     serveCommand(),
+    doctorCommand(run),
   ];
   for (const command of commands) program.addCommand(inheritSettings(command, program));
   try {
@@ -74,7 +76,7 @@ export async function runProgram(argv: readonly string[], agents: readonly Repli
 /** What stands behind `--` of the commands that sync is the command that leads to the far side: commander never sees it. */
 function splitCommand(argv: readonly string[]): { words: string[]; command: string[] | undefined } {
   const at = argv.indexOf('--');
-  const syncs = ['sync', 'push', 'pull'].includes(argv[2] ?? '');
+  const syncs = ['sync', 'push', 'pull', 'doctor'].includes(argv[2] ?? '');
   if (at < 0 || !syncs) return { words: [...argv], command: undefined };
   return { words: argv.slice(0, at), command: argv.slice(at + 1) };
 }

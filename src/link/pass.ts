@@ -247,7 +247,9 @@ export async function pruneHistories(session: Session, report: Report): Promise<
 }
 
 /** How far b's clock is ahead of a's, and which differences between two times mean nothing. */
-function clocks(opened: Record<Side, OpenedRoot | undefined>): { clockOffsetNs: bigint; clockUncertaintyNs: bigint } {
+function clocks(
+  opened: Record<Side, OpenedRoot | undefined>,
+): Pick<ReconcileOptions, 'clockOffsetNs' | 'clockUncertaintyNs' | 'timeStepNs'> {
   const [a, b] = [opened.a?.capabilities.clock, opened.b?.capabilities.clock];
   const ns = (ms: number): bigint => BigInt(Math.round(ms * 1e6));
   const uncertaintyMs = (a?.uncertaintyMs ?? 0) + (b?.uncertaintyMs ?? 0);
@@ -255,6 +257,7 @@ function clocks(opened: Record<Side, OpenedRoot | undefined>): { clockOffsetNs: 
   return {
     // What may be nothing but the way of a message is not an offset: machines that keep time agree to milliseconds.
     clockOffsetNs: Math.abs(offsetMs) <= Math.max(uncertaintyMs, minOffsetMs) ? 0n : ns(offsetMs),
+    timeStepNs: granularity(opened) + 1n,
     clockUncertaintyNs: granularity(opened) + (Math.abs(offsetMs) <= minOffsetMs ? 0n : ns(uncertaintyMs)),
   };
 }

@@ -1,6 +1,7 @@
 /** What mtime a directory should have. */
 import { mtimeUs } from '../tree/entry.ts';
 import type { Quad, ReconcileInput } from './input.ts';
+import { timesDiffer } from './metadata.ts';
 import type { Side } from './options.ts';
 
 /** A time for each side, microseconds; undefined where it is to stay as it is. */
@@ -23,14 +24,14 @@ export interface TimesRequest {
  * @returns the time to set on each side, or undefined where it is right already
  */
 export function directoryTimes(request: TimesRequest): Times {
-  const { quad, touched } = request;
+  const { quad, input, touched } = request;
   const { a, b } = quad.now;
   if (a === undefined || b === undefined) return { a: undefined, b: undefined };
   const time = { a: mtimeUs(a), b: mtimeUs(b) };
   const want = wantedTimes(request, time);
   return {
-    a: want.a !== undefined && (touched.a || want.a !== time.a) ? want.a : undefined,
-    b: want.b !== undefined && (touched.b || want.b !== time.b) ? want.b : undefined,
+    a: want.a !== undefined && (touched.a || timesDiffer(want.a, time.a, input.options)) ? want.a : undefined,
+    b: want.b !== undefined && (touched.b || timesDiffer(want.b, time.b, input.options)) ? want.b : undefined,
   };
 }
 

@@ -1,7 +1,7 @@
 /** Permission bits and mtime are merged apart from content: an edit here and a chmod there both survive. */
 import { mtimeUs, syncedMode, type Entry } from '../tree/entry.ts';
 import type { Quad, ReconcileInput } from './input.ts';
-import { sides, isMirror, otherSide, type Side } from './options.ts';
+import { isMirror, otherSide, sides, type ReconcileOptions, type Side } from './options.ts';
 import type { Conflict, MetaStep } from './plan.ts';
 import { metadataPolicy, settle } from './settle.ts';
 
@@ -42,8 +42,8 @@ export function mergeMetadata(
   // A directory's time is decided with its children (reconcile.ts).
   if (contentFrom === undefined && a.kind === 'file') {
     const time = mergeTimes(quad, a, b, input, source);
-    if (time !== undefined && mtimeUs(a) !== time) wanted.a.mtimeUs = time;
-    if (time !== undefined && mtimeUs(b) !== time) wanted.b.mtimeUs = time;
+    if (time !== undefined && timesDiffer(mtimeUs(a), time, input.options)) wanted.a.mtimeUs = time;
+    if (time !== undefined && timesDiffer(mtimeUs(b), time, input.options)) wanted.b.mtimeUs = time;
   }
   const steps: MetaStep[] = [];
   for (const side of sides) {
@@ -59,6 +59,11 @@ export function mergeMetadata(
   }
   const kept = contentFrom === undefined ? a : quad.now[otherSide(contentFrom)];
   return { steps, mode: mode ?? syncedMode(kept ?? a), conflict };
+}
+
+/** Do two times differ by what a file system can keep? What it cannot would be set again and again. */
+export function timesDiffer(a: bigint, b: bigint, { timeStepNs }: ReconcileOptions): boolean {
+  return (a > b ? a - b : b - a) * 1000n >= timeStepNs;
 }
 
 /** The permission bits both sides should have; undefined when each keeps its own. */

@@ -51,6 +51,8 @@ export interface ReconcileOptions {
   /** What `b`'s clock shows minus what `a`'s shows, in nanoseconds, and how far that may be off. */
   clockOffsetNs: bigint;
   clockUncertaintyNs: bigint;
+  /** The coarser of the steps in which the sides store times: a difference below it cannot be set. */
+  timeStepNs: bigint;
   /** Contents are compared, not metadata: nothing recorded is trusted. */
   checksum: boolean;
   /** Goes into the names of conflict copies, e.g. `20261121T031500Z`. */
@@ -68,6 +70,7 @@ export const defaultReconcileOptions: ReconcileOptions = {
   isAtomic: () => false,
   clockOffsetNs: 0n,
   clockUncertaintyNs: 1000n,
+  timeStepNs: 1000n,
   conflictStamp: '',
   checksum: false,
 };

@@ -2,7 +2,7 @@
  * The one interface behind which every root stands, wherever it is (DESIGN §4).
  *
  * `link/` knows nothing else. Implemented by `local/` (synchronously, in slices), by the client of `agent/` (the same code
- * in a worker thread or at the end of a pipe) and later by `shell/`. Everything that crosses is plain data.
+ * in a worker thread or at the end of a pipe) and by `shell/`. Everything that crosses is plain data.
  *
  * Errors that concern one path are values in the results, never exceptions: each path succeeds or fails on its own. What
  * a method throws ends the run: `InterruptedError`, or a `LockstepError` that says what became of the whole root.

@@ -202,6 +202,26 @@ export class FarSide {
     }, 'sh');
   }
 
+  /**
+   * Has the far side's `sh` run a program, in place of what waits there: stdin and stdout are the program's. It is read line by
+   * line, not a byte further, so that what follows it is its own input.
+   *
+   * @throws LockstepError `connection`; InterruptedError
+   */
+  async startProgram(program: string): Promise<ShellConnection> {
+    const process = this.#process;
+    return this.#attempt.during(async () => {
+      const marker = newMarker();
+      const [one, other] = marker.halves;
+      const loop = 's=; while IFS= read -r l && [ "$l" != "$m" ]; do s="$s$l$nl"; done';
+      process.stdin.write(`m=${one}; m="$m"${other}; ${loop}; printf "%s\\n" "$m"; eval "$s"; exit\n`);
+      process.stdin.write(`${program}\n${marker.text}\n`);
+      await hear(process, this.#attempt.settings.connectTimeoutMs, (heard) => findLine(heard, marker.text));
+      this.#attempt.succeeded();
+      return { kind: 'shell', facts: this.facts, process, roundTrips: 2 };
+    }, 'sh');
+  }
+
   /** Leaves; nothing was started. */
   async close(): Promise<void> {
     this.#attempt.succeeded();

@@ -13,6 +13,8 @@ export interface ConnectControl {
   signal: AbortSignal;
   /** Told of every line that the programs which lead to a far side print on stderr. */
   onStderr?: (line: string) => void;
+  /** Told which program serves each root that is far away, and why. */
+  onDetail?: ((line: string) => void) | undefined;
 }
 
 /** @param command what leads to the far side, for a path over there that says nothing of it */

@@ -213,6 +213,12 @@ export const syncOptionsSchema = z.strictObject({
     description: 'run the far end through sudo -n',
     group: 'Remote',
   }),
+  agent: option(z._default(z.enum(['auto', 'node', 'sh']), 'auto'), {
+    flags: '--agent <which>',
+    description:
+      'what serves the root over there: node, sh (nothing but a POSIX shell), or auto: node where there is one',
+    group: 'Remote',
+  }),
   remoteNode: option(z.optional(z.string().check(z.minLength(1, 'it is empty'))), {
     flags: '--remote-node <path>',
     description: 'a Node to try first over there (otherwise the first of 18 or later that is found)',
@@ -302,6 +308,7 @@ export function remoteOptions(given: RemoteOptionsGiven): RemoteSettings {
   const silenceMs = parsed.timeout * 1000;
   const bytesPerSecond = bwlimit === undefined ? 0 : parseBytes(bwlimit);
   return {
+    agent: parsed.agent,
     transport: {
       sshOptions: sshOption,
       ...(identity === undefined ? {} : { identity }),

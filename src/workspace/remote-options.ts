@@ -8,6 +8,7 @@ export const remoteOptionKeys = [
   'compress',
   'bwlimit',
   'remoteSudo',
+  'agent',
   'remoteNode',
   'agentCache',
   'connectTimeout',

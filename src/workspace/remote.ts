@@ -7,6 +7,8 @@ import { placeOnHost } from '../link/link-id.ts';
 import type { LinkOptions } from '../link/options.ts';
 import type { Side } from '../reconcile/options.ts';
 import { greetRemote, prepareDigests, type PreparedDigests, type RemoteOptions } from '../replica/agent/remote.ts';
+import { startShellReplica } from '../replica/shell/shell-replica.ts';
+import { costsOf } from '../replica/shell/tools.ts';
 import { LocalReplica } from '../replica/local/local-replica.ts';
 import { agentFile } from '../replica/worker-file.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -20,6 +22,8 @@ import { formatRemotePath } from '../transport/remote-path.ts';
 export interface RemoteSettings {
   transport: TransportOptions;
   connection: RemoteOptions['connection'];
+  /** What is to serve the root over there; `auto` takes Node where there is one, and else the shell. */
+  agent: 'auto' | 'node' | 'sh';
 }
 
 /** A root and what serves it. */
@@ -34,6 +38,8 @@ let program: Program | undefined;
 interface OpenControl {
   signal: AbortSignal;
   onStderr?: (line: string) => void;
+  /** Told which program serves the root over there, and why. */
+  onDetail?: ((line: string) => void) | undefined;
 }
 
 /** Opens two roots of which at least one is far away. */
@@ -130,6 +136,21 @@ export async function openRoot(
     const root = formatRemotePath(endpoint.path);
     return arrived(await connected(endpoint, far, { ...known, root, startedAt }));
   }
+  if (settings.agent === 'sh' || (settings.agent === 'auto' && far.facts.node === undefined)) {
+    const name = formatEndpoint(endpoint);
+    const replica = await startShellReplica(async (text) => (await far.startProgram(text)).process, {
+      root: far.root,
+      name,
+      place: placeOf(endpoint),
+      signal: control.signal,
+    });
+    const why = settings.agent === 'sh' ? 'as asked' : 'there is no Node 18 or later';
+    control.onDetail?.(`sh, ${why}`);
+    for (const { tool, cost } of costsOf(replica.tools)) control.onDetail?.(`sh without ${tool}: ${cost}`);
+    return arrived({ replica, name });
+  }
+  const { node } = far.facts;
+  if (node !== undefined) control.onDetail?.(`Node ${node.version ?? ''} (${node.path})`);
   program ??= packProgram(fs.readFileSync(agentFile));
   const { root } = far;
   startedAt = Date.now();

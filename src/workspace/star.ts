@@ -127,12 +127,13 @@ export async function star(
     agents,
     remoteCommand,
     onStderr,
+    onDetail,
     ...given
   } = request;
   const options = linkOptions(direction, given, command ?? 'lockstep library');
   const settings = remoteOptions(given);
   checkStar(direction, local, remotes, remoteCommand);
-  const control = { signal, ...(onStderr === undefined ? {} : { onStderr }) };
+  const control = { signal, onDetail, ...(onStderr === undefined ? {} : { onStderr }) };
   const hub = new Hub(local, direction);
   const results = new Map<string, StarResult>();
   try {

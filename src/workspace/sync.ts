@@ -17,6 +17,8 @@ export interface SyncRequest extends SyncOptions {
   remoteCommand?: readonly string[];
   /** Told of every line that the programs which lead to a far side print on stderr. */
   onStderr?: (line: string) => void;
+  /** Told which program serves each root that is far away, and why. */
+  onDetail?: ((line: string) => void) | undefined;
   /** An agent started beforehand, while the command line was still being read; for the second root. */
   agents?: readonly Replica[];
 }
@@ -53,6 +55,7 @@ async function run(direction: Direction, local: string, remote: string, request:
     agents,
     remoteCommand,
     onStderr,
+    onDetail,
     ...options
   } = request;
   const spare = [...(agents ?? [])];
@@ -61,7 +64,7 @@ async function run(direction: Direction, local: string, remote: string, request:
     if (options.watch === true) throw new UsageError('a run that goes on is what `watch` is for');
     const settings = remoteOptions(options);
     const endpoints = { a: endpointOf(local), b: endpointOf(remote, remoteCommand) };
-    const control = { signal, ...(onStderr === undefined ? {} : { onStderr }) };
+    const control = { signal, onDetail, ...(onStderr === undefined ? {} : { onStderr }) };
     const connection = await connectPair(endpoints, settings, control, spare, link);
     return await runCycle({ ...connection, options: link, listener: onEvent ?? ignore, signal });
   } finally {

@@ -60,6 +60,7 @@ async function run(
     agents,
     remoteCommand,
     onStderr,
+    onDetail,
     ...given
   } = request;
   const spare: Replica[] = [...(agents ?? [])];
@@ -79,7 +80,7 @@ async function run(
     const running = ends.map(async ({ remote, endpoint }) => {
       const listener: Listener = (event) => onEvent?.(event, remote);
       const connect = async (connecting: AbortSignal): Promise<Connection> => {
-        const control = { signal: connecting, ...(onStderr === undefined ? {} : { onStderr }) };
+        const control = { signal: connecting, onDetail, ...(onStderr === undefined ? {} : { onStderr }) };
         if (hub !== undefined) return hubRoots(hub, endpoint, settings, control);
         return connectPair({ a, b: endpoint }, settings, control, spare);
       };

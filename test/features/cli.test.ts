@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { cliPath, events, lockstep, onlyHere, overSsh } from '../support/cli.ts';
+import { cliPath, events, lockstep, onlyHere, overShell, overSsh } from '../support/cli.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, file, write } from '../support/tree.ts';
 
@@ -99,7 +99,7 @@ describe('mistakes', () => {
 
   it('130, 131: roots that nobody means are refused before anything is written', async (context) =>
     withPair(async (pair) => {
-      if (overSsh) context.skip('an ssh session has a home of its own');
+      if (overSsh || overShell) context.skip('the far side has a home of its own');
       write(pair.a, { 'd/f': 'x' });
       fs.symlinkSync(path.join(pair.a, 'd'), path.join(pair.dir, 'link'));
       const home = path.join(pair.dir, 'home');

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { expect, type TestContext } from 'vitest';
+import { farShells } from './far-shells.ts';
 
 export const cliPath = path.resolve(import.meta.dirname, '../../dist/lockstep.cjs');
 
@@ -15,6 +16,12 @@ export const bothHere = via === 'local';
 
 /** True where the far side has an environment and a user of its own. */
 export const overSsh = via === 'ssh';
+
+/** True where nothing but a shell and small tools serves the far side (far-shells.ts). */
+export const overShell = via in farShells;
+
+/** True where the far end can set times to the second only. */
+export const keepsSeconds = farShells[via]?.tools === 'busybox';
 
 /** For tests of what only local roots have: skips where the second one is at the far end. @param why said of the skip */
 export function onlyHere(context: TestContext, why: string): void {
@@ -49,6 +56,7 @@ function overThere(args: readonly string[]): readonly string[] {
   // Only absolute paths mean the same there; everything else is a test of what local roots are.
   if (!remote.startsWith('/') || args.includes('--help') || args.includes('--')) return args;
   if (via === 'sh') return [...args, '--', 'sh'];
+  if (overShell) return [...args, '--agent', 'sh', '--', process.env['LOCKSTEP_TEST_FAR'] ?? ''];
   const there = `lockstep-test:${remote}`;
   const roots = command === 'pull' ? [there, second] : [first, there];
   return [command, ...roots, `--ssh-option=-F${process.env['LOCKSTEP_TEST_SSH_CONFIG'] ?? ''}`, ...rest];

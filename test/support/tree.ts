@@ -1,5 +1,6 @@
 /** Trees as plain objects: made on disk, read back, compared. A scenario reads like its row in SCENARIOS.md. */
 import fs from 'node:fs';
+import { keepsSeconds } from './cli.ts';
 import path from 'node:path';
 
 export interface FileSpec {
@@ -68,13 +69,19 @@ export function fingerprints(root: string): Record<string, string> {
   return found;
 }
 
-/** Content, kind, permission bits, link targets and mtimes (to the µs) of files and directories: what both sides share. */
+/** Finest step of an mtime that can be set at the far end, nanoseconds. */
+const mtimeStep = keepsSeconds ? 1_000_000_000n : 1000n;
+
+/**
+ * Content, kind, permission bits, link targets and mtimes (to the µs, or what the far end can keep) of files and directories:
+ * what both sides share.
+ */
 export function comparable(root: string): Record<string, string> {
   const found: Record<string, string> = {};
   const text = contents(root);
   walk(root, (relative, stats) => {
     const mode = stats.isSymbolicLink() ? '' : (Number(stats.mode) & 0o1777).toString(8);
-    const time = stats.isSymbolicLink() ? '' : String(stats.mtimeNs / 1000n);
+    const time = stats.isSymbolicLink() ? '' : String(stats.mtimeNs / mtimeStep);
     found[relative] = `${text[relative] ?? ''} ${mode} ${time}`;
   });
   return found;

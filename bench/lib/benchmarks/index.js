@@ -2,6 +2,8 @@ import { edit5000 } from './edit-5000.js';
 import { firstCopy } from './first-copy.js';
 import { memory } from './memory.js';
 import { rename } from './rename.js';
+import { shellFirstCopy } from './shell-first-copy.js';
+import { shellUnchanged } from './shell-unchanged.js';
 import { smallChange } from './small-change.js';
 import { sshDelta } from './ssh-delta.js';
 import { sshFirstCopy } from './ssh-first-copy.js';
@@ -21,4 +23,6 @@ export const benchmarks = [
   sshUnchanged,
   sshDelta,
   sshRename,
+  shellFirstCopy,
+  shellUnchanged,
 ];

@@ -32,7 +32,8 @@ export async function withHistory<T>(
   }
 }
 
-function remoteAccess(options: object): RemoteOptionsGiven {
+/** Those of a command's options that say how a far side is reached. */
+export function remoteAccess(options: object): RemoteOptionsGiven {
   const keys: readonly string[] = remoteOptionKeys;
   return Object.fromEntries(Object.entries(options).filter(([key]) => keys.includes(key)));
 }

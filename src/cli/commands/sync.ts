@@ -25,8 +25,8 @@ export interface Run {
 const endpoints = `
 A root is a path, [user@]host:path, ssh://host:port/path, docker://CONTAINER/path, podman://…, compose://…,
 k8s://NAMESPACE/POD/path or vagrant://MACHINE/path. With -- COMMAND at the end, the remote root is an
-absolute path behind any command that gives a shell. Over there a POSIX sh and Node 18 or later are needed;
-nothing is installed. More: docs/endpoints.md
+absolute path behind any command that gives a shell. Over there a POSIX sh is needed, and Node 18 or later
+is better; nothing is installed. More: docs/endpoints.md, docs/shell.md
 `;
 
 const notes: Record<Direction, string> = {
@@ -187,8 +187,10 @@ async function carryOut(
   const behind = remoteCommand === undefined ? [] : ['--', ...remoteCommand];
   const command = ['lockstep', direction, ...roots, ...behind].join(' ');
   const there = remoteCommand === undefined ? {} : { remoteCommand };
-  const request = { ...options, ...there, command, agents };
   const views = new Views({ local, remotes, json: json === true, verbosity, options });
+  const onDetail = (line: string): void => views.farLine(`served over there by ${line}`);
+  const details = verbosity > 0 && json !== true ? { onDetail } : {};
+  const request = { ...options, ...there, ...details, command, agents };
   try {
     if (options.watch === true) {
       await carryOutLive(direction, local, remotes, request, views);

@@ -1,0 +1,125 @@
+/**
+ * The root's lock, the same file in the same format as replica/local/lock.ts: either respects the other's. It names the far
+ * `sh` as its owner, whose process and boot can be asked about there.
+ */
+import { GuardError, LockstepError } from '../../base/errors.ts';
+import type { OpenRequest } from '../replica.ts';
+import { lineOf } from './names.ts';
+import type { Session } from './session.ts';
+import type { Tools } from './tools.ts';
+
+interface LockOwner {
+  host: string;
+  boot: string;
+  pid: number;
+  start: string;
+  run: string;
+  command: string;
+  since: string;
+  piped: true;
+}
+
+/** How long a far side may take to put everything away when its controller has died. */
+const patienceMs = 4000;
+const askAgainMs = 100;
+
+/** @param root for messages. @throws GuardError `locked`; LockstepError when nothing can be written there */
+export async function takeLock(session: Session, tools: Tools, request: OpenRequest, root: string): Promise<void> {
+  const mine: LockOwner = {
+    host: tools.host,
+    boot: tools.boot,
+    pid: tools.pid,
+    start: tools.start,
+    run: request.runId,
+    command: request.command,
+    since: new Date().toISOString(),
+    piped: true,
+  };
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    const other = await tryLock(session, tools, mine, request.forceUnlock, root);
+    if (other === undefined) return;
+    if (Date.now() > deadline || other.owner?.['piped'] !== true) throw refusal(root, other.owner);
+    await new Promise((resolve) => setTimeout(resolve, askAgainMs));
+  }
+}
+
+/** @returns who has it; undefined when we have it now */
+async function tryLock(
+  session: Session,
+  tools: Tools,
+  mine: LockOwner,
+  force: boolean,
+  root: string,
+): Promise<{ owner: Record<string, unknown> | undefined } | undefined> {
+  if (await create(session, 'lock', mine)) return undefined;
+  // Whoever finds a dead owner's lock replaces it under a second one, held for an instant.
+  const guard = 'lock.takeover';
+  if (!(await create(session, guard, mine))) {
+    const other = await ownerOf(session, guard);
+    if (other !== undefined && (await isAlive(session, tools, other))) return { owner: other };
+    await remove(session, guard);
+    if (!(await create(session, guard, mine))) return { owner: await ownerOf(session, guard) };
+  }
+  try {
+    const owner = await ownerOf(session, 'lock');
+    if (owner !== undefined && !force && (await isAlive(session, tools, owner))) return { owner };
+    await remove(session, 'lock');
+    if (await create(session, 'lock', mine)) return undefined;
+    const winner = await ownerOf(session, 'lock');
+    if (winner === undefined) throw new LockstepError('io', `cannot write into ${root}/.lockstep`, { path: root });
+    return { owner: winner };
+  } finally {
+    await remove(session, guard);
+  }
+}
+
+async function create(session: Session, name: string, owner: LockOwner): Promise<boolean> {
+  const text = Buffer.from(JSON.stringify(owner));
+  const input = Buffer.concat([Buffer.from(`${lineOf(name)}\n`), text]);
+  return (await session.run({ code: `lock ${text.length}`, input, limit: 4096 })).status === 0;
+}
+
+async function remove(session: Session, name: string): Promise<void> {
+  await session.run({ code: `rm -f -- "$Q/.lockstep/${name}" 2>/dev/null`, limit: 4096 });
+}
+
+/** undefined for none, and for what is not a lock: nobody can be said to hold it. */
+async function ownerOf(session: Session, name: string): Promise<Record<string, unknown> | undefined> {
+  const { output } = await session.run({ code: 'get', input: Buffer.from(`${lineOf(name)}\n`), limit: 1 << 16 });
+  try {
+    const owner: unknown = JSON.parse(output.toString('utf8'));
+    if (typeof owner !== 'object' || owner === null) return undefined;
+    return 'pid' in owner && 'host' in owner && 'run' in owner ? { ...owner } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** An owner on another machine counts as alive: it cannot be asked. */
+async function isAlive(session: Session, tools: Tools, owner: Record<string, unknown>): Promise<boolean> {
+  if (owner['host'] !== tools.host) return true;
+  if (owner['boot'] !== tools.boot) return false;
+  const { pid, start } = owner;
+  if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) return false;
+  const { status, output } = await session.run({ code: `alive ${pid}`, limit: 4096 });
+  if (status !== 0) return false;
+  const now = output.toString('latin1').trim();
+  return now === '' || start === '' || typeof start !== 'string' || now === start;
+}
+
+function refusal(root: string, owner: Record<string, unknown> | undefined): GuardError {
+  const text = (key: string): string => {
+    const value = owner?.[key];
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : '?';
+  };
+  const who =
+    owner === undefined
+      ? 'another run'
+      : `another run (pid ${text('pid')} on ${text('host')}, since ${text('since')}: ${text('command')})`;
+  return new GuardError('locked', `${root} is in use by ${who}`, {
+    path: root,
+    hint: 'Wait until it ends. If you are sure that nothing is running, add --force-unlock.',
+    option: '--force-unlock',
+  });
+}

@@ -1,0 +1,252 @@
+/**
+ * The part of the far program that changes something (DESIGN §6). Every function works on one directory and some names in
+ * it, in a few processes however many names there are.
+ *
+ * Invariants, which hold as in replica/local/apply.ts:
+ *  - content is complete in staging before it gets a name; `ln` gives a name that nobody has, and replaces nothing
+ *  - what is replaced has a second name first (`ln` into `$O`), seen to be what was planned; only then `mv` renames over it, and
+ *    then it is looked at once more: what slipped in is still under its second name
+ *  - what is removed is renamed aside first, so that whatever was there is in hand when it is looked at
+ *  - a name is verified (`verify`) in the same command that touches it, without a round trip in between
+ *
+ * `names` reads the directory, then a pattern of `verify` and a name, `$C` times. Results are lines: `d` the directory is not
+ * there (any more), `v`, `w`, `a` a digit for each name that was still under way (1: as planned), `!` what a tool said.
+ */
+export const applyProgram = String.raw`
+stage() { mkdir -p -- "$Q/.lockstep/staging/$1" && S="$Q/.lockstep/staging/$1"; }
+# Content of small files and links, as an archive.
+extract() {
+  cd -P -- "$S" || { take "$1" >/dev/null; return 1; }
+  take "$1" | (tar -xpof - 2>&1 | (head -n 20; cat >/dev/null); cat >/dev/null)
+}
+# Content of one file, or the next piece of it: at the end of what is there.
+append() {
+  line; take "$1" | (cat 2>&1 >>"$S/$N"; cat >/dev/null)
+}
+# The same without sending it: from an old version, in whole blocks; or as a hole.
+copyblocks() {
+  line; D=$N; line; b=$N; line
+  { if [ "$D" = .lockstep/partial ]; then cd -P -- "$Q/.lockstep/partial"; else go "$D"; fi; } && [ ! -h "./$b" ] &&
+    dd if="./$b" bs="$1" skip="$2" count="$3" 2>/dev/null >>"$S/$N" </dev/null
+}
+hole() { line; dd if=/dev/null of="$S/$N" bs=1 count=0 seek="$1" 2>&1 </dev/null | grep -v records | head -n 2; }
+# SHA-256 of each block of a file. $1: the tool, $2: bytes of a block, $3: their number.
+blocks() {
+  bd=$1 bs=$2 bn=$3
+  line; D=$N; line
+  { if [ "$D" = .lockstep/partial ]; then cd -P -- "$Q/.lockstep/partial"; else go "$D"; fi; } && [ ! -h "./$N" ] || return 1
+  i=0
+  while [ $i -lt $bn ]; do
+    case $bd in
+      sha256sum) dd if="./$N" bs=$bs skip=$i count=1 2>/dev/null </dev/null | sha256sum ;;
+      openssl) dd if="./$N" bs=$bs skip=$i count=1 2>/dev/null </dev/null | openssl dgst -sha256 -r ;;
+    esac
+    i=$((i + 1))
+  done
+}
+dress() { line; [ "$2" = - ] || touch -c -m -d "$2" -- "$S/$N" 2>&1; chmod "$1" -- "$S/$N" 2>&1; }
+mkdirs() { i=0; while [ $i -lt "$1" ]; do line; mkdir -p -- "$S/$N" 2>&1; i=$((i + 1)); done; }
+linkto() { line; T=$N; line; [ ! -h "$S/$N" ] && ln -s -- "$T" "$S/$N" 2>&1; [ "$1" = - ] || touch -h -c -m -d "$1" -- "$S/$N" 2>/dev/null; :; }
+drop() { cd -P -- "$S" || return 1; i=0; while [ $i -lt "$1" ]; do line; wipe "$S/$N"; i=$((i + 1)); done; }
+
+names='D=; line; D=$N; set --; P=; i=0
+while [ $i -lt $C ]; do IFS= read -r p || bye; line; set -- "$@" "./$N"; P="$P$p$nl"; i=$((i + 1)); done'
+# Do "$@" look as the lines of $P say? G: a digit for each.
+verify() {
+  V=$(stat -c "$F" -- "$@" 2>/dev/null </dev/null)
+  G=; vp=$P; vn=0
+  IFS=$nl
+  for va in $V; do vn=$((vn + 1)); done
+  if [ $vn = $# ]; then
+    for va in $V; do
+      p=@{vp%%"$nl"*}; vp=@{vp#*"$nl"}
+      case $va in $p) G=@{G}1 ;; *) G=@{G}0 ;; esac
+    done
+    IFS=' 	'$nl
+  else
+    IFS=' 	'$nl
+    for va do
+      p=@{vp%%"$nl"*}; vp=@{vp#*"$nl"}
+      case $(stat -c "$F" -- "$va" 2>/dev/null </dev/null) in $p) G=@{G}1 ;; *) G=@{G}0 ;; esac
+    done
+  fi
+}
+# Of "$@" and $P those that $G has a 1 for; without the ctime in $P, which links and renames move.
+pass='np=; for x do
+  shift; g=@{G%"@{G#?}"}; G=@{G#?}; p=@{P%%"$nl"*}; P=@{P#*"$nl"}
+  if [ "$g" = 1 ]; then set -- "$@" "$x"; np="$np@{p% * * *} * * *$nl"; fi
+done; P=$np'
+at='for x do shift; set -- "$@" "$O/@{x#./}"; done'
+back='for x do shift; set -- "$@" "./@{x##*/}"; done'
+say() { [ -z "$E" ] || printf '! %s\n' "$E" | head -n 5; }
+
+# New names for what is staged in $1. What they really are is looked at afterwards.
+new() {
+  C=$2; K=$S/$1; eval "$names"
+  go "$D" || { echo d; return; }
+  for x do shift; set -- "$@" "$K/@{x#./}"; done
+  if [ $HARD = 1 ]; then E=$(ln -- "$@" . 2>&1 </dev/null); say
+  else
+    for x do
+      y=./@{x##*/}
+      if [ -e "$y" ] || [ -h "$y" ]; then echo '! File exists'; else E=$(mv -- "$x" "$y" 2>&1 </dev/null); say; fi
+    done
+  fi
+}
+# The same for new directories: renamed, because they cannot have two names.
+newdirs() {
+  C=$2; K=$S/$1; eval "$names"
+  go "$D" || { echo d; return; }
+  for x do
+    shift
+    if [ -e "$x" ] || [ -h "$x" ]; then echo '! File exists'; else set -- "$@" "$K/@{x#./}"; fi
+  done
+  [ $# = 0 ] || { E=$(mv -- "$@" . 2>&1 </dev/null); say; }
+}
+# Replaces by what is staged in $1; the old versions get second names in a directory of ours.
+over() {
+  C=$2; K=$S/$1; line; O=$Q/.lockstep/$N; eval "$names"
+  go "$D" || { echo d; return; }
+  verify "$@"; echo "v $G"; eval "$pass"; [ $# -gt 0 ] || return 0
+  if [ $HARD = 1 ]; then E=$(ln -- "$@" "$O/" 2>&1 </dev/null); else E=$(cp -pP -- "$@" "$O/" 2>&1 </dev/null); fi
+  say
+  eval "$at"
+  if [ $HARD = 1 ]; then verify "$@"; else G=; for x do [ -e "$x" ] || [ -h "$x" ] && G=@{G}1 || G=@{G}0; done; fi
+  # Seen to be the planned ones under their second names; and those are still what has the first.
+  G2=$G; G=
+  for x do
+    g=@{G2%"@{G2#?}"}; G2=@{G2#?}; y=./@{x##*/}
+    if [ $g = 1 ] && [ $HARD = 1 ] && [ ! -h "$y" ] && [ ! "$y" -ef "$x" ]; then g=0; fi
+    if [ -d "$y" ] && [ ! -h "$y" ]; then g=0; fi
+    [ $g = 1 ] || rm -f -- "$x"
+    G=$G$g
+  done
+  echo "w $G"; eval "$pass"; [ $# -gt 0 ] || return 0
+  for x do shift; set -- "$@" "$K/@{x##*/}"; done
+  E=$(mv -f -- "$@" . 2>&1 </dev/null); say
+  for x do shift; set -- "$@" "$O/@{x##*/}"; done
+  if [ $HARD = 1 ]; then verify "$@"; echo "a $G"; fi
+}
+# Renames aside, into a directory of ours: what is wanted there, and nothing else.
+aside() {
+  C=$1; line; O=$Q/.lockstep/$N; eval "$names"
+  go "$D" || { echo d; return; }
+  verify "$@"; echo "v $G"; eval "$pass"; [ $# -gt 0 ] || return 0
+  E=$(mv -- "$@" "$O/" 2>&1 </dev/null); say
+  eval "$at"; verify "$@"; echo "w $G"
+  # Something else was caught: it gets its name back, unless that is taken by now.
+  for x do
+    g=@{G%"@{G#?}"}; G=@{G#?}; y=./@{x##*/}
+    if [ $g = 0 ] && { [ -e "$x" ] || [ -h "$x" ]; }; then
+      if ln -- "$x" "$y" 2>/dev/null; then rm -f -- "$x"; elif [ ! -e "$y" ] && [ ! -h "$y" ]; then mv -- "$x" "$y" 2>/dev/null; fi
+    fi
+  done
+}
+rmdirs() {
+  C=$1; eval "$names"
+  go "$D" || { echo d; return; }
+  verify "$@"; echo "v $G"; eval "$pass"; [ $# -gt 0 ] || return 0
+  E=$(rmdir -- "$@" 2>&1 </dev/null); say
+}
+# What is in a directory, for who may remove it with it.
+within() { line; go "$N" || return 1; walk .; }
+top() { cd -P -- "$R" && flat; }
+away() { line; f=$N; line; cd -P -- "$R" || return 1; mv -- "./$f" "$Q/.lockstep/$N" 2>&1 </dev/null; }
+flush() { sync -f -- "$R" 2>/dev/null </dev/null || sync </dev/null; }
+putaway() { if [ -n "$S" ]; then wipe "$S"; S=; fi; [ -z "$LOCK" ] || free; cd /; bare; }
+historywalk() { [ ! -h "$Q/.lockstep" ] && [ ! -h "$Q/.lockstep/history" ] && cd -P -- "$Q/.lockstep/history" 2>/dev/null || return 0; walk .; }
+# Versions that nobody needs any more; never by way of a symlink, which history may hold, too.
+forgetversions() {
+  i=0
+  while [ $i -lt "$1" ]; do
+    IFS= read -r k || bye; line; h=$Q/.lockstep/@{N%/*}
+    if cd -P -- "$h" 2>/dev/null && [ "$PWD" = "$h" ]; then
+      if [ "$k" = d ]; then rmdir -- "./@{N##*/}" 2>/dev/null; else rm -f -- "./@{N##*/}" 2>&1; fi
+    fi
+    i=$((i + 1))
+  done
+}
+# Runs of which nothing is left lose their directories.
+tidyruns() {
+  i=0
+  while [ $i -lt "$1" ]; do
+    line; h=$Q/.lockstep/history/$N
+    if cd -P -- "$h" 2>/dev/null && [ "$PWD" = "$h" ]; then
+      has find || { i=$((i + 1)); continue; }
+      find . -depth -type d ! -name . -exec rmdir {} + 2>/dev/null </dev/null
+      if [ -z "$(find . ! -name . ! -name index.jsonl 2>/dev/null </dev/null | head -n 1)" ]; then rm -f ./index.jsonl; cd ..; rmdir -- "./$N" 2>/dev/null; fi
+    fi
+    i=$((i + 1))
+  done
+}
+stillthere() { line; [ -e "$Q/.lockstep/$N" ] || [ -h "$Q/.lockstep/$N" ]; }
+# Removes things in a directory that may go with it.
+purge() { C=$1; eval "$names"; go "$D" || { echo d; return; }; rm -rf -- "$@" 2>&1; }
+# Mode and time of things of which no other may have the name by now.
+meta() {
+  C=$1; mm=$2; mt=$3; eval "$names"
+  go "$D" || { echo d; return; }
+  verify "$@"
+  G2=$G; G=
+  for x do
+    g=@{G2%"@{G2#?}"}; G2=@{G2#?}
+    [ ! -h "$x" ] || g=0
+    G=$G$g
+  done
+  echo "v $G"; eval "$pass"; [ $# -gt 0 ] || return 0
+  if [ "$mm" != - ]; then E=$(chmod "$mm" -- "$@" 2>&1); say; fi
+  if [ "$mt" != - ]; then E=$(touch -c -m -d "$mt" -- "$@" 2>&1); say; fi
+}
+# Of directories: from inside, so that no other can be meant.
+dirs() {
+  i=0
+  while [ $i -lt "$1" ]; do
+    IFS=' ' read -r m t || bye; line
+    if go "$N"; then
+      E=; [ "$t" = - ] || E=$(touch -c -m -d "$t" . 2>&1)
+      [ -n "$E" ] || [ "$m" = - ] || E=$(chmod "$m" . 2>&1)
+      if [ -n "$E" ]; then printf '%s %s\n' $i "$E" | head -n 1; fi
+    else printf '%s gone\n' $i; fi
+    i=$((i + 1))
+  done
+}
+# New directories, one by one: that is the only way to know who made them.
+newdir() {
+  i=0
+  while [ $i -lt "$1" ]; do
+    read -r m || bye; line; D=$N; line
+    if go "$D"; then E=$(mkdir -- "./$N" 2>&1 && chmod "$m" -- "./$N" 2>&1); [ -z "$E" ] || printf '%s %s\n' $i "$E" | head -n 1
+    else printf '%s gone\n' $i; fi
+    i=$((i + 1))
+  done
+}
+# Renames a directory.
+movedir() {
+  C=1; line; T=$N; line; t=$N; eval "$names"
+  go "$T" || { echo d; return; }
+  if [ -e "./$t" ] || [ -h "./$t" ]; then echo 'there'; return; fi
+  go "$D" || { echo d; return; }
+  verify "$@"; echo "v $G"; [ $G = 1 ] || return 0
+  E=$(mv $MVT -- "$1" "$Q/@{T:+$T/}$t" 2>&1 </dev/null); say
+}
+# Takes a file from its name; where it waits is said, should we die.
+park() {
+  C=1; pn=$1; O=$S/parked; mkdir -p -- "$O"; eval "$names"
+  go "$D" || { echo d; return; }
+  verify "$@"; echo "v $G"; [ $G = 1 ] || return 0
+  printf %s "@{D:+$D/}@{1#./}" >"$O/$pn.name"
+  E=$(mv -- "$1" "$O/$pn" 2>&1 </dev/null); say
+}
+unpark() {
+  line; D=$N; line
+  go "$D" || { echo d; return; }
+  if [ -e "./$N" ] || [ -h "./$N" ]; then echo there; return; fi
+  if [ $HARD = 1 ]; then E=$(ln -- "$S/parked/$1" "./$N" 2>&1 </dev/null); else E=$(mv -- "$S/parked/$1" "./$N" 2>&1); fi
+  say
+  [ -n "$E" ] || rm -f -- "$S/parked/$1.name" "$S/parked/$1"
+}
+# A place in history, and lines for its index.
+place() { line; mkdir -p -- "$Q/.lockstep/$N" 2>&1; }
+index() { take "$2" | (cat 2>&1 >>"$Q/.lockstep/history/$1/index.jsonl"; cat >/dev/null); }
+tohistory() { line; f=$N; line; mv -- "$Q/.lockstep/$f" "$Q/.lockstep/$N" 2>&1; }
+`.replaceAll('@{', '${');

@@ -1,0 +1,352 @@
+/**
+ * The program that the far `sh` runs: functions, and a loop that reads a line of code and runs it (session.ts).
+ *
+ * Plain POSIX, and of the tools only what every busybox has; where a flag is not everywhere, the program tries it once
+ * (`facts`) and goes by what it saw. What it must never do is read one byte too many from stdin: `read` takes a line and no more,
+ * and everything else goes through `take`.
+ *
+ * Names arrive as lines (names.ts) and are only ever used as `"./$N"` or behind an absolute path, with globbing off. What
+ * changes something first goes into the directory with `cd -P` and sees that it is where it should be: then there is no
+ * symlink on the way, and none can be put there, because the directory stays what it is while we are in it. (`$PWD` after
+ * `cd -P` is what getcwd says, in every shell.)
+ *
+ *     R  the root, physical     Q  the same as a prefix: without the slash of `/`
+ *     S  staging of this run    M, M0  markers of answers and of records
+ *     F  format of `stat` with which entries are looked at and verified
+ *
+ * `@{` stands for `${`, which would mean something else in this file.
+ */
+
+/** Goes before the program: a line for each variable that it starts with. */
+export function programStart(markers: { answer: string; record: string }): string {
+  return `M=${markers.answer}; M0=${markers.record}\n`;
+}
+
+export const program = String.raw`
+unset CDPATH ENV BASH_ENV POSIXLY_CORRECT TAR_OPTIONS IFS
+LC_ALL=C TZ=UTC0 QUOTING_STYLE=literal
+export LC_ALL TZ QUOTING_STYLE
+set -f
+umask 077
+nl='
+'
+IFS=' 	'$nl
+F='%f %s %i %d %y %z'
+S= R= Q= LOCK= HARD=1 MVT=
+mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
+end() { printf '\n%s %s %s\n' "$M" "$1" "$2"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+name() { case $1 in *\\*) N=$(printf '%bx' "$1"); N=@{N%x} ;; *) N=$1 ;; esac; }
+line() { IFS= read -r W || bye; name "$W"; }
+
+# Exactly so many bytes of stdin.
+takehead() { head -c "$1"; }
+takedd() {
+  tq=$(($1 / 65536)); tr=$(($1 % 65536))
+  [ $tq = 0 ] || dd bs=65536 count=$tq iflag=fullblock 2>/dev/null
+  [ $tr = 0 ] || dd bs=$tr count=1 iflag=fullblock 2>/dev/null
+}
+takeslow() { dd bs=1 count="$1" 2>/dev/null; }
+if [ "$(printf abcdefgh | { head -c 3 >/dev/null 2>&1; cat; })" = defgh ]; then
+  take() { takehead "$1"; }; TAKE=head
+elif [ "$(printf abcdefgh | { dd bs=3 count=1 iflag=fullblock >/dev/null 2>&1; cat; })" = defgh ]; then
+  take() { takedd "$1"; }; TAKE=dd
+else
+  take() { takeslow "$1"; }; TAKE=slow
+fi
+
+# Arguments from a list on stdin, behind those that are given.
+if printf '/dev/null\0/dev/null\0' | xargs -0 cat -- >/dev/null 2>&1; then
+  args() { xargs -0 "$@"; }; XARGS=1
+else
+  args() {
+    an=$#
+    while IFS= read -r W; do
+      name "$W"; set -- "$@" "$N"
+      [ $# -lt $((an + 50)) ] || { "$@"; ai=0; for x do shift; ai=$((ai + 1)); [ $ai -gt $an ] || set -- "$@" "$x"; done; }
+    done
+    [ $# = $an ] || "$@"
+  }
+  XARGS=0
+fi
+
+# Into a directory of the root, by way of no symlink.
+go() {
+  cd -P -- "$R" 2>/dev/null || return 1
+  if [ -z "$1" ]; then [ "$PWD" = "$R" ]; else cd -P -- "./$1" 2>/dev/null && [ "$PWD" = "$Q/$1" ]; fi
+}
+
+# The clock that stamps files: seconds and a fraction, as far as it can be seen.
+now() {
+  c=$(date +%s.%N 2>/dev/null)
+  case $c in *[!0-9.]*|'') c=$(date +%s) ;; esac
+  z=$(stat -c %y /proc/self/ 2>/dev/null)
+  printf '%s|%s\n' "$c" "$z"
+}
+
+# What is asked of the tools, once.
+facts() {
+  f() { printf '%s %s\n' "$1" "$2"; }
+  f take $TAKE
+  f xargs $XARGS
+  f findprintf "$(find / -prune -printf '%y%m' 2>/dev/null)"
+  f findexec "$(find / -prune -exec stat -c %n {} + 2>/dev/null)"
+  f stat "$(stat -c '%f' / 2>/dev/null)"
+  f tar "$(tar --version 2>&1 </dev/null | { IFS= read -r W; printf %s "$W"; })"
+  f touch "$(touch -c -d @1577836800.25 /proc/lockstep-none 2>/dev/null && echo fine || { touch -c -d @1577836800 /proc/lockstep-none 2>/dev/null && echo seconds; } || echo old)"
+  f sha "$(printf abc | sha256sum 2>/dev/null)"
+  f openssl "$(printf abc | openssl dgst -sha256 -r 2>/dev/null)"
+  f host "$( { cat /proc/sys/kernel/hostname || uname -n || hostname; } 2>/dev/null)"
+  f boot "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
+  f pid $$
+  f start "$(s=$(cat /proc/$$/stat 2>/dev/null); s=@{s##*) }; set -- $s; printf %s "@{20}")"
+  f ids "$(id -u 2>/dev/null) $(id -g 2>/dev/null)"
+  f date "$(now)"
+}
+
+# Removes something of ours. Only directories may be made writable for it: files in staging have other names, too.
+wipe() {
+  rm -rf -- "$1" 2>/dev/null && return
+  [ -h "$1" ] || find "$1" -type d -exec chmod u+rwx {} \; 2>/dev/null
+  rm -rf -- "$1" 2>&1
+}
+# Puts away what only this run needed. Also when the other end is gone.
+bye() {
+  trap '' HUP INT TERM PIPE
+  cd /
+  if [ -n "$S" ]; then wipe "$S"; S=; fi
+  if [ -n "$LOCK" ]; then free; bare; fi
+  exit 0
+}
+free() {
+  case $(cat "$Q/.lockstep/lock" 2>/dev/null) in *"\"run\":\"$LOCK\""*) rm -f -- "$Q/.lockstep/lock" ;; esac
+  LOCK=
+}
+# PIPE: whoever listened is gone; that shows in writing as well as in reading.
+trap bye HUP INT TERM PIPE
+
+# Is a root: its kind, device and inode, and physical path, each in a line; the path last.
+probe() {
+  line
+  if cd -P -- "$N" 2>/dev/null; then
+    k=directory; p=$PWD
+    stat -c '%d:%i' . 2>/dev/null || ids .
+  elif [ -e "$N" ] || [ -h "$N" ]; then
+    if [ -d "$N" ]; then k=unreadable; elif [ -e "$N" ]; then k=other; else k=dangling; fi
+    p=$N; echo
+  else
+    k=missing; echo; d=$N; t=
+    while :; do
+      case $d in */*) ;; *) break ;; esac
+      t="/@{d##*/}$t"; d=@{d%/*}
+      if cd -P -- "@{d:-/}" 2>/dev/null; then p=@{PWD%/}$t; break; fi
+      if [ -e "@{d:-/}" ] || [ -h "$d" ]; then p=$N; [ -d "@{d:-/}" ] && k=unreadable || k=other; break; fi
+    done
+  fi
+  printf '%s\n%s\n%s' "$k" "@{HOME-}" "$p"
+}
+ids() { find "$1" -prune -printf '%D:%i\n'; }
+
+# Makes a root, and says which directories had to be made.
+make() {
+  line
+  m=$N; made=
+  while [ ! -d "$m" ] && [ ! -h "$m" ] && [ -n "$m" ]; do made=$m; m=@{m%/*}; done
+  (umask 022; mkdir -p -- "$N") 2>&1 || return 1
+  printf '%s' "$made"
+}
+# Removes them again, as far as they are empty.
+unmake() {
+  line; u=$N; line
+  cd /
+  while rmdir -- "$u" 2>/dev/null; do [ "$u" != "$N" ] || break; u=@{u%/*}; done
+}
+open() { line; cd -P -- "$N" && R=$PWD && Q=@{R%/}; }
+
+# The root's own time must not show that we came or went.
+keeptime() {
+  kt=$(stat -c %Y "$R" 2>/dev/null)
+  ky=$(stat -c %y "$R" 2>/dev/null)
+  "$@"; ks=$?
+  [ -z "$kt" ] || touch -c -m -d "@$kt.$(kf "$ky")" "$R" 2>/dev/null || touch -c -m -d "@$kt" "$R" 2>/dev/null
+  return $ks
+}
+kf() { k=@{1#*.}; printf %s "@{k%% *}"; }
+own() {
+  if [ -d "$Q/.lockstep" ] && [ ! -h "$Q/.lockstep" ]; then return 0; fi
+  keeptime mkdir -- "$Q/.lockstep" 2>&1 || return 1
+  printf '*\n' >"$Q/.lockstep/.gitignore"
+}
+bare() {
+  for d in staging partial links history; do rmdir -- "$Q/.lockstep/$d" 2>/dev/null; done
+  set +f
+  for d in "$Q"/.lockstep/* "$Q"/.lockstep/.[!.]* "$Q"/.lockstep/..?*; do
+    if [ -e "$d" ] && [ "$d" != "$Q/.lockstep/.gitignore" ]; then set -f; return 0; fi
+  done
+  set -f
+  [ ! -d "$Q/.lockstep" ] || keeptime unown
+}
+unown() { rm -f -- "$Q/.lockstep/.gitignore"; rmdir -- "$Q/.lockstep"; }
+
+# A small file: read, or replaced at once.
+get() { line; cat -- "$Q/.lockstep/$N" 2>/dev/null; }
+put() { line; take "$1" >"$Q/.lockstep/$N.$$" && mv -f -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N"; }
+# Have files two names here? Has this one?
+hard() { ln -- "$Q/.lockstep/.gitignore" "$Q/.lockstep/hard.$$" 2>/dev/null && HARD=1 || HARD=0; rm -f -- "$Q/.lockstep/hard.$$"; printf %s $HARD; }
+twin() { line; [ "$(stat -c %h -- "$Q/.lockstep/$N" 2>/dev/null)" != 1 ]; }
+# A lock: made only if there is none.
+lock() {
+  line
+  take "$1" >"$Q/.lockstep/$N.$$"
+  if ln -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N" 2>/dev/null; then
+    rm -f -- "$Q/.lockstep/$N.$$"; return 0
+  fi
+  if [ -e "$Q/.lockstep/$N" ]; then rm -f -- "$Q/.lockstep/$N.$$"; return 1; fi
+  # No hard links here.
+  (set -C; cat <"$Q/.lockstep/$N.$$" >"$Q/.lockstep/$N") 2>/dev/null; ls=$?
+  rm -f -- "$Q/.lockstep/$N.$$"; return $ls
+}
+alive() {
+  if [ -d /proc/self ]; then
+    [ -d "/proc/$1" ] || return 1
+    s=$(cat "/proc/$1/stat" 2>/dev/null); s=@{s##*) }; set -- $s; printf %s "@{20}"
+  else kill -0 "$1" 2>/dev/null; fi
+}
+
+# What the file system is like.
+system() {
+  cd -P -- "$R" || return 1
+  stat -f -c '%t %a %S' . 2>/dev/null || echo
+  f=0
+  if [ -d .lockstep ]; then [ -d .LOCKSTEP ] && f=1
+  else
+    set +f
+    for d in *; do
+      case $d in *[a-zA-Z]*) ;; *) continue ;; esac
+      u=$(printf %sx "$d" | tr a-zA-Z A-Za-z); u=@{u%?}
+      [ -e "./$u" ] && [ "./$u" -ef "./$d" ] && f=1
+      break
+    done
+    set -f
+  fi
+  echo $f
+  b="/sys/dev/block/$1"
+  cat "$b/diskseq" 2>/dev/null || cat "$b/../diskseq" 2>/dev/null || echo
+}
+rootentry() { cd -P -- "$R" && stat -c "$FM" .; }
+# Names in a directory of ours, one a line: they are ours, too.
+listown() { line; cd -P -- "$Q/.lockstep/$N" 2>/dev/null || return 0; flat; }
+# What is in this directory, and not what is below that.
+flat() {
+  set +f; set -- ./* ./.[!.]* ./..?*; set -f
+  for x do if [ -e "$x" ] || [ -h "$x" ]; then stat -c "$FM" -- "$x" 2>/dev/null </dev/null; fi; done
+}
+rmown() { line; wipe "$Q/.lockstep/$N"; }
+
+# Looks at paths of a list: as many records as there are things.
+FM="$M0 $F %n"
+look() { cd -P -- "$R" && take "$1" | (args stat -c "$FM" 2>/dev/null; cat >/dev/null); }
+FL="$M0 $F %n@{nl}$M0-%N"
+looklinks() { now; cd -P -- "$R" && take "$1" | (args stat -c "$FL" 2>/dev/null; cat >/dev/null); }
+
+# Everything below a directory; further arguments are for find: what not to enter.
+walk() {
+  w=$1; shift
+  { e=$(find "$w" \( -name .lockstep "$@" \) -prune -exec stat -c "$FM" {} + -o -type l -exec stat -c "$FL" {} + -o -exec stat -c "$FM" {} + 2>&1 >&3 3>&- </dev/null); } 3>&1
+  printf '%s!%s' "$M0" "$e"
+}
+# The same without find: by the shell itself. What is not to be entered is given as to find.
+if ! has find; then
+  walk() {
+    w=$1; shift
+    wp=
+    while [ $# -gt 0 ]; do [ "$1" != -name ] || wp="$wp|$2|"; shift; done
+    stat -c "$FL" "$w" 2>/dev/null </dev/null
+    walkdir "$w"
+    printf '%s!' "$M0"
+  }
+  # A list of its own for each directory: what a function is called with.
+  walkin() {
+    set +f; set -- "$1"/* "$1"/.[!.]* "$1"/..?*; set -f
+    walklist "$@"
+    for x do
+      y=@{x##*/}
+      case $y in .lockstep) continue ;; esac
+      case $wp in *"|$y|"*) continue ;; esac
+      if [ -d "$x" ] && [ ! -h "$x" ]; then walkin "$x"; fi
+    done
+  }
+  walklist() { printf '%s\0' "$@" | args0 stat -c "$FL" -- 2>/dev/null; }
+  walkdir() { walkin "$1"; }
+  if [ $XARGS = 1 ]; then args0() { xargs -0 "$@"; }; else walklist() { for x do stat -c "$FL" -- "$x" 2>/dev/null </dev/null; done; }; fi
+fi
+walkprintf() {
+  w=$1; shift
+  { e=$(find "$w" \( -name .lockstep "$@" \) -prune -printf "$FP" -o -type l -printf "$FP$M0-%l\n" -o -printf "$FP" 2>&1 >&3 3>&- </dev/null); } 3>&1
+  printf '%s!%s' "$M0" "$e"
+}
+FP="$M0 %y%m %s %i %D %T@ %C@ %p\n"
+scan() { cd -P -- "$R" || return 1; now; walk . "$@"; printf '\n'; now; }
+scanprintf() { cd -P -- "$R" || return 1; now; walkprintf . "$@"; printf '\n'; now; }
+staged() { now; cd -P -- "$S" || return 1; walk .; }
+
+# Which of these directories cannot be listed.
+blind() {
+  cd -P -- "$R" || return 1
+  i=0
+  while [ $i -lt "$1" ]; do
+    line
+    if [ ! -r "./$N" ] || [ ! -x "./$N" ]; then printf '%s\n' $i; fi
+    i=$((i + 1))
+  done
+}
+# Content: of many files one after the other, and a piece of one, in blocks of a megabyte.
+contents() { cd -P -- "$R" && take "$1" | (args cat -- 2>/dev/null; cat >/dev/null); }
+piece() { line; D=$N; line; go "$D" && [ ! -h "./$N" ] && dd if="./$N" bs=1048576 skip="$1" count="$2" 2>/dev/null </dev/null; }
+# Digests, each behind the number of its file. $1: the tool.
+digests() {
+  cd -P -- "$R" || return 1
+  i=0; j=0; set -- "$1" "$2"
+  dt=$1; dn=$2; set --
+  while [ $i -lt $dn ]; do
+    line; set -- "$@" "./$N"; i=$((i + 1))
+    if [ $# = 50 ] || [ $i = $dn ]; then hashes "$@"; j=$i; set --; fi
+  done
+}
+# All at once; where a line is missing, one by one.
+hashes() {
+  if [ $# = 1 ]; then hash1 "$1"; return; fi
+  case $dt in
+    sha256sum) h=$(sha256sum -- "$@" 2>/dev/null </dev/null) ;;
+    openssl) h=$(openssl dgst -sha256 -r -- "$@" 2>/dev/null </dev/null) ;;
+    *) return ;;
+  esac
+  k=$j; hn=0; hl=
+  IFS=$nl
+  for x in $h; do x=@{x#\\}; x=@{x%% *}; case $x in ????????????????????????????????????????????????????????????????) hn=$((hn + 1)); hl="$hl$x$nl" ;; esac; done
+  IFS=' 	'$nl
+  if [ $hn = $# ]; then for x in $hl; do echo "$k $x"; k=$((k + 1)); done; return; fi
+  hj=$j; for y do j=$hj; hash1 "$y"; hj=$((hj + 1)); done
+}
+hash1() {
+  [ -f "$1" ] && [ ! -h "$1" ] || return
+  case $dt in
+    sha256sum) x=$(sha256sum <"$1" 2>/dev/null) ;;
+    openssl) x=$(openssl dgst -sha256 -r <"$1" 2>/dev/null) ;;
+  esac
+  x=@{x%% *}
+  case $x in ????????????????????????????????????????????????????????????????) echo "$j $x" ;; esac
+}
+# Small files, each behind its number.
+texts() {
+  cd -P -- "$R" || return 1
+  i=0
+  while [ $i -lt "$1" ]; do
+    line
+    printf '%s %s\n' "$M0" $i
+    if [ -h "./$N" ] || ! cat -- "./$N" 2>/dev/null </dev/null; then printf '\n%s!' "$M0"; fi
+    printf '\n'
+    i=$((i + 1))
+  done
+}
+`.replaceAll('@{', '${');

@@ -1,0 +1,60 @@
+/**
+ * What dead runs left: their staged copies are worthless, but a parked file may be the only one of its kind and goes to
+ * history. Called with the root's lock held, so every other run's staging is a dead one's.
+ */
+import { isValidName } from '../../tree/path.ts';
+import { readRecords, type FarRoot } from './far-root.ts';
+import { FarHistory } from './history.ts';
+import { lineInput } from './open.ts';
+import type { Found } from './records.ts';
+
+/** Who has not tried again for so long will not. */
+const partialKeptMs = 7 * 24 * 3600 * 1000;
+
+/** @returns a line for the user per file that was saved */
+export async function recoverStaging(root: FarRoot): Promise<string[]> {
+  const saved: string[] = [];
+  const { session, request } = root;
+  for (const { path: dead } of await listOwn(root, 'staging')) {
+    if (dead === request.runId || !isValidName(dead)) continue;
+    saved.push(...(await saveParked(root, dead)));
+    await session.run({ code: 'rmown', input: lineInput(`staging/${dead}`), limit: 1 << 20 });
+  }
+  const now = Date.now() + root.clockOffsetMs;
+  for (const { path, entry } of await listOwn(root, 'partial')) {
+    if (now - Number(entry.ctimeNs / 1_000_000n) <= partialKeptMs || !isValidName(path)) continue;
+    await session.run({ code: 'rmown', input: lineInput(`partial/${path}`), limit: 1 << 20 });
+  }
+  return saved;
+}
+
+async function saveParked(root: FarRoot, dead: string): Promise<string[]> {
+  const saved: string[] = [];
+  const { session } = root;
+  const parked = (await listOwn(root, `staging/${dead}/parked`)).filter(({ path }) => !path.endsWith('.name'));
+  if (parked.length === 0) return saved;
+  const history = new FarHistory(root);
+  for (const { path: number, entry } of parked) {
+    const place = `staging/${dead}/parked/${number}`;
+    const { status } = await session.run({ code: 'twin', input: lineInput(place) });
+    // With a second name it has been renamed already.
+    if (status === 0) continue;
+    const { output } = await session.run({ code: 'get', input: lineInput(`${place}.name`), limit: 1 << 16 });
+    const text = output.toString('utf8');
+    const path = text !== '' && text.split('/').every(isValidName) ? text : `parked-${number}`;
+    const at = await history.reserve(path);
+    await session.must({ code: 'tohistory', input: lineInput(place, history.path(at)) }, `keep ${path} in history`);
+    await history.record([{ path, at, entry, reason: 'recovered' }]);
+    saved.push(`${path}: a run died while renaming it; it is kept in history`);
+  }
+  return saved;
+}
+
+/** What is in a directory of ours; nothing when there is none. */
+export async function listOwn(root: FarRoot, dir: string): Promise<Found[]> {
+  const found: Found[] = [];
+  await readRecords(root, { code: 'listown', input: lineInput(dir) }, (one) => {
+    if (one.path !== '') found.push(one);
+  });
+  return found;
+}

@@ -1,0 +1,177 @@
+/** Putting things into staging over there: archives of many, and single large files. */
+import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
+import type { Failure } from '../replica.ts';
+import { ArchiveWriter } from './tar.ts';
+import type { FarRoot } from './far-root.ts';
+import { lineInput } from './open.ts';
+import { plainReason } from './scan.ts';
+import { touchTime } from './touch-time.ts';
+
+/** An archive is sent once it has so much. */
+const archiveBytes = 4 << 20;
+
+export interface LargeFile {
+  append(piece: Uint8Array): Promise<void>;
+  /** Blocks of a file in the root, without sending them. */
+  copy(from: RelPath, blocks: { bytes: number; first: number; count: number }): Promise<void>;
+  /** Makes it so long, with nothing in what is added. */
+  extend(size: number): Promise<void>;
+  finish(mode: number, mtimeUs: bigint): Promise<void>;
+  discard(): Promise<void>;
+}
+
+export class Stager {
+  readonly #root: FarRoot;
+  #archive: ArchiveWriter;
+  #isEmpty = true;
+  #made = false;
+  #count = 0;
+  /** What the tools have complained of, newest last. */
+  readonly complaints: string[] = [];
+  /** The disk is full, and why one says so. */
+  full: string | undefined;
+  /** Archives under way. */
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor(root: FarRoot) {
+    this.#root = root;
+    this.#archive = this.#fresh();
+  }
+
+  /** The archive that is being filled; ask for room first. */
+  get archive(): ArchiveWriter {
+    this.#isEmpty = false;
+    return this.#archive;
+  }
+
+  /** A directory, to be filled; with a time it is complete, and gets that. */
+  async dir(name: string, mode: number, mtimeUs: bigint | undefined): Promise<void> {
+    if (this.#root.tools.tar !== 'none') {
+      await this.makeRoom(0);
+      this.archive.add({ name, type: 'dir', mode, size: 0, mtimeUs: mtimeUs ?? 0n });
+      return;
+    }
+    const { session, tools } = this.#root;
+    if (mtimeUs === undefined) {
+      this.#complain((await session.run({ code: 'mkdirs 1', input: lineInput(name), limit: 1 << 16 })).output);
+    } else {
+      const code = `dress ${mode.toString(8)} ${touchTime(tools.touch, mtimeUs)}`;
+      this.#complain((await session.run({ code, input: lineInput(name), limit: 1 << 16 })).output);
+    }
+  }
+
+  async link(name: string, target: string, mtimeUs: bigint): Promise<void> {
+    if (this.#root.tools.tar !== 'none') {
+      await this.makeRoom(0);
+      this.archive.add({ name, type: 'symlink', mode: 0o777, size: 0, mtimeUs, target });
+      return;
+    }
+    const code = `linkto ${touchTime(this.#root.tools.touch, mtimeUs)}`;
+    const { output } = await this.#root.session.run({ code, input: lineInput(target, name), limit: 1 << 16 });
+    this.#complain(output);
+  }
+
+  /** Archives can be sent; else each file goes on its own. */
+  get archives(): boolean {
+    return this.#root.tools.tar !== 'none';
+  }
+
+  /** A name in staging that nothing has: for a directory of what goes to one place. */
+  fresh(): string {
+    this.#count += 1;
+    return String(this.#count);
+  }
+
+  /** Makes the staging directory. */
+  async prepare(): Promise<void> {
+    if (this.#made) return;
+    const { session, request } = this.#root;
+    await session.must({ code: 'own', limit: 1 << 16 }, 'write into .lockstep');
+    await session.must({ code: `stage ${request.runId}` }, 'make a directory for staging');
+    this.#made = true;
+  }
+
+  /** Sends what is there when so much more would be too much. */
+  async makeRoom(size: number): Promise<void> {
+    if (this.#archive.size > 0 && this.#archive.size + size > archiveBytes) await this.#send();
+  }
+
+  /** Everything is in staging afterwards, or complained of. */
+  async settle(): Promise<void> {
+    await this.#send();
+    await this.#sending;
+  }
+
+  /** Begins a file of its own. */
+  async begin(name: string): Promise<LargeFile> {
+    await this.settle();
+    const { session } = this.#root;
+    return {
+      append: async (piece) => {
+        const { output } = await session.run({
+          code: `append ${piece.length}`,
+          input: [lineInput(name), piece],
+          limit: 1 << 16,
+        });
+        this.#complain(output);
+      },
+      copy: async (from, { bytes, first, count }) => {
+        const input = lineInput(parentPath(from), baseName(from), name);
+        const { output } = await session.run({ code: `copyblocks ${bytes} ${first} ${count}`, input, limit: 1 << 16 });
+        this.#complain(output);
+      },
+      extend: async (size) => {
+        this.#complain((await session.run({ code: `hole ${size}`, input: lineInput(name), limit: 1 << 16 })).output);
+      },
+      finish: async (mode, time) => {
+        const code = `dress ${mode.toString(8)} ${touchTime(this.#root.tools.touch, time)}`;
+        this.#complain((await session.run({ code, input: lineInput(name), limit: 1 << 16 })).output);
+      },
+      discard: async () => {
+        await session.run({ code: 'drop 1', input: lineInput(name), limit: 1 << 16 });
+      },
+    };
+  }
+
+  /** Removes things from staging. */
+  async drop(names: readonly string[]): Promise<void> {
+    if (names.length === 0 || !this.#made) return;
+    await this.#root.session.run({ code: `drop ${names.length}`, input: lineInput(...names), limit: 1 << 20 });
+  }
+
+  /** Why something is not in staging that should be. */
+  why(): Omit<Failure, 'path'> {
+    if (this.full !== undefined) return { why: 'no-space', detail: this.full };
+    return { why: 'failed', detail: this.complaints.at(-1) ?? 'it did not arrive in staging' };
+  }
+
+  async #send(): Promise<void> {
+    if (this.#isEmpty || this.#archive.size === 0) return;
+    const archive = this.#archive.finish();
+    // The buffer is on its way until it is answered: the next one gets one of its own.
+    this.#archive = this.#fresh();
+    this.#isEmpty = true;
+    // One under way, one being filled.
+    await this.#sending;
+    this.#sending = this.#root.session
+      .run({ code: `extract ${archive.length}`, input: archive, limit: 1 << 20 })
+      .then(({ output }) => this.#complain(output));
+    this.#sending.catch(() => undefined);
+  }
+
+  #complain(output: Buffer): void {
+    for (const line of output.toString('utf8').split('\n')) {
+      const text = line.trim();
+      if (text === '' || /implausibly old|in the future/.test(text)) continue;
+      const reason = plainReason(text.split(': ').pop() ?? '');
+      this.complaints.push(reason);
+      if (/no space left|quota exceeded/i.test(text))
+        this.full = reason.replace('device', 'the device').replace('the the', 'the');
+    }
+  }
+
+  #fresh(): ArchiveWriter {
+    const { uid, gid, tar } = this.#root.tools;
+    return new ArchiveWriter({ uid, gid, pax: tar === 'pax' }, archiveBytes + (1 << 16));
+  }
+}

@@ -1,0 +1,165 @@
+/** Archives for the far `tar`: what every one of them has understood for thirty years, and the headers of today where it knows them. */
+import { encodeName } from '../../tree/path.ts';
+
+const blockBytes = 512;
+
+export interface ArchiveEntry {
+  /** Relative; never begins with a slash or dash. */
+  name: string;
+  type: 'file' | 'dir' | 'symlink';
+  mode: number;
+  size: number;
+  mtimeUs: bigint;
+  target?: string;
+}
+
+export interface ArchiveOptions {
+  uid: number;
+  gid: number;
+  /** The far side knows pax headers: times with fractions. */
+  pax: boolean;
+}
+
+/** One archive, made in memory. */
+export class ArchiveWriter {
+  readonly #options: ArchiveOptions;
+  #buffer: Buffer;
+  #used = 0;
+
+  constructor(options: ArchiveOptions, bytes = 1 << 16) {
+    this.#options = options;
+    this.#buffer = Buffer.allocUnsafe(bytes);
+  }
+
+  /** Bytes so far. */
+  get size(): number {
+    return this.#used;
+  }
+
+  /** Where the archive stands; `undo` goes back to it. */
+  undo(to: number): void {
+    this.#used = to;
+  }
+
+  /** Adds an entry; for a file, its content follows through `content` and `endContent`. */
+  add(entry: ArchiveEntry): void {
+    const name = encodeName(entry.type === 'dir' ? `${entry.name}/` : entry.name);
+    const target = encodeName(entry.target ?? '');
+    const seconds = floorDiv(entry.mtimeUs, 1_000_000n);
+    const micros = entry.mtimeUs - seconds * 1_000_000n;
+    if (this.#options.pax && entry.type !== 'symlink' && (micros !== 0n || seconds < 0n))
+      this.#pax(paxTime(entry.mtimeUs));
+    else if (this.#options.pax && entry.type === 'symlink') this.#pax(paxTime(entry.mtimeUs));
+    if (name.length > 100) this.#long('L', name);
+    if (target.length > 100) this.#long('K', target);
+    const type = entry.type === 'dir' ? '5' : entry.type === 'symlink' ? '2' : '0';
+    this.#header({
+      name: name.subarray(0, 100),
+      target: target.subarray(0, 100),
+      mode: entry.mode,
+      size: entry.type === 'file' ? entry.size : 0,
+      seconds: seconds < 0n ? 0n : seconds,
+      type,
+    });
+  }
+
+  /** Room for the next bytes of a file's content, to be filled. */
+  content(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#buffer.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  endContent(size: number): void {
+    this.#zeros((blockBytes - (size % blockBytes)) % blockBytes);
+  }
+
+  /** The whole archive: a view that is good until the next use. */
+  finish(): Buffer {
+    this.#zeros(2 * blockBytes);
+    // GNU tar reads twenty blocks at a time.
+    this.#zeros((10_240 - (this.#used % 10_240)) % 10_240);
+    return this.#buffer.subarray(0, this.#used);
+  }
+
+  #pax(record: string): void {
+    const bytes = Buffer.from(record);
+    this.#header({ name: Buffer.from('x'), target: empty, mode: 0o600, size: bytes.length, seconds: 0n, type: 'x' });
+    this.content(bytes);
+    this.endContent(bytes.length);
+  }
+
+  /** GNU's way of saying a long name; busybox and BSD know it. */
+  #long(type: 'L' | 'K', name: Buffer): void {
+    const size = name.length + 1;
+    this.#header({ name: Buffer.from('././@LongLink'), target: empty, mode: 0, size, seconds: 0n, type });
+    this.content(name);
+    this.#zeros(1);
+    this.endContent(size);
+  }
+
+  #header(h: { name: Buffer; target: Buffer; mode: number; size: number; seconds: bigint; type: string }): void {
+    this.#reserve(blockBytes);
+    const block = this.#buffer.subarray(this.#used, this.#used + blockBytes).fill(0);
+    block.set(h.name, 0);
+    octal(block, 100, 8, BigInt(h.mode));
+    octal(block, 108, 8, BigInt(this.#options.uid));
+    octal(block, 116, 8, BigInt(this.#options.gid));
+    octal(block, 124, 12, BigInt(h.size));
+    octal(block, 136, 12, h.seconds);
+    block.write('        ', 148, 'latin1');
+    block.write(h.type, 156, 'latin1');
+    block.set(h.target, 157);
+    block.write('ustar  \0', 257, 'latin1');
+    let sum = 0;
+    for (const byte of block) sum += byte;
+    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+    this.#used += blockBytes;
+  }
+
+  #zeros(count: number): void {
+    this.#reserve(count);
+    this.#buffer.fill(0, this.#used, this.#used + count);
+    this.#used += count;
+  }
+
+  #reserve(count: number): void {
+    if (this.#used + count <= this.#buffer.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#used + count));
+    grown.set(this.#buffer.subarray(0, this.#used));
+    this.#buffer = grown;
+  }
+}
+
+const empty = Buffer.alloc(0);
+
+/** A number in octal, or, where it is too large for that, in base 256 as GNU has it. */
+function octal(block: Buffer, at: number, width: number, value: bigint): void {
+  const digits = value.toString(8);
+  if (digits.length < width) {
+    block.write(`${digits.padStart(width - 1, '0')}\0`, at, 'latin1');
+    return;
+  }
+  let rest = value;
+  for (let i = at + width - 1; i > at; i -= 1) {
+    block[i] = Number(rest & 255n);
+    rest >>= 8n;
+  }
+  block[at] = 0x80;
+}
+
+/** `27 mtime=1350244992.023960\n`: the length counts itself. */
+function paxTime(us: bigint): string {
+  const negative = us < 0n;
+  const absolute = negative ? -us : us;
+  const time = `${negative ? '-' : ''}${absolute / 1_000_000n}.${(absolute % 1_000_000n).toString().padStart(6, '0')}`;
+  const rest = ` mtime=${time}\n`;
+  let length = rest.length + 1;
+  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  return `${length}${rest}`;
+}
+
+function floorDiv(value: bigint, by: bigint): bigint {
+  const quotient = value / by;
+  return value < 0n && quotient * by !== value ? quotient - 1n : quotient;
+}

@@ -1,0 +1,257 @@
+/** A far side with nothing but a shell: what can only be seen over one. The whole suite runs over several (far-shells.ts). */
+import { execFileSync, type ChildProcess } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { eventsOf, lockstep, type Ran } from '../support/cli.ts';
+import { makeFarShell } from '../support/far-shells.ts';
+import { until } from '../support/inject.ts';
+import { withPair, type Pair } from '../support/pair.ts';
+import { random } from '../support/random.ts';
+import { contents, file, history, litter, write } from '../support/tree.ts';
+
+type Far = Parameters<typeof makeFarShell>[0];
+
+async function withFar(
+  far: Far,
+  act: (pair: Pair, run: (command: 'sync' | 'push' | 'pull', ...args: string[]) => Promise<Ran>) => Promise<void>,
+  replaced: Record<string, string> = {},
+): Promise<void> {
+  const { program, remove } = makeFarShell(far, replaced);
+  try {
+    await withPair(async (pair) =>
+      act(pair, async (command, ...args) => {
+        const roots = command === 'pull' ? [pair.b, pair.a] : [pair.a, pair.b];
+        const state = ['--json', '--state-dir', pair.state, '--agent', 'sh'];
+        return lockstep([command, ...roots, ...state, ...args, '--', program]);
+      }),
+    );
+  } finally {
+    remove();
+  }
+}
+
+const shells = ['busybox', 'dash', 'bash'] as const;
+
+describe.each(shells)('over %s', (shell) => {
+  it('names of every kind go there, are renamed, deleted and come back', async () =>
+    withFar(shell, async (pair, run) => {
+      const odd = [
+        'a b',
+        '*',
+        '-rf',
+        "it's",
+        '"',
+        '$(touch x)',
+        '`x`',
+        'new\nline',
+        'end\n',
+        '\\',
+        '\\0101',
+        '%s',
+        '~',
+        '\x01\x7f',
+      ];
+      const names = [...odd, 'é', 'x'.repeat(255), '.hidden', '..x', '!', '&', ';', '|', '#'];
+      write(
+        pair.a,
+        Object.fromEntries(
+          names.flatMap((name) => [
+            [name, `of ${name}`],
+            [`d-${name.slice(0, 200)}/${name}`, name],
+          ]),
+        ),
+      );
+      fs.writeFileSync(Buffer.from(`${pair.a}/\xff\xfe\x81`, 'latin1'), 'bytes');
+      expect((await run('sync')).code).toBe(0);
+      expect(contents(pair.b)).toEqual(contents(pair.a));
+      for (const name of odd) fs.renameSync(path.join(pair.a, name), path.join(pair.a, `${name}2`));
+      for (const name of odd) fs.rmSync(path.join(pair.a, `d-${name}`), { recursive: true });
+      write(pair.b, { é: file('edited there', { mtime: 1_700_000_000 }) });
+      const second = await run('sync', '--max-delete', 'off');
+      expect(second.code, second.stdout).toBe(0);
+      expect(contents(pair.b)).toEqual(contents(pair.a));
+      expect(fs.readFileSync(path.join(pair.a, 'é'), 'utf8')).toBe('edited there');
+      const third = await run('sync');
+      expect(eventsOf(third, 'action')).toEqual([]);
+      pair.expectClean();
+    }));
+
+  it('more small files than one archive holds', async () =>
+    withFar(shell, async (pair, run) => {
+      const next = random(3);
+      write(
+        pair.a,
+        Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`d${i % 7}/f${i}`, next.bytes(100_000)])),
+      );
+      expect((await run('sync')).code).toBe(0);
+      expect(contents(pair.b)).toEqual(contents(pair.a));
+      fs.rmSync(pair.a, { recursive: true });
+      fs.mkdirSync(pair.a);
+      const pulled = await run('pull', '--rebaseline');
+      expect(pulled.code, pulled.stdout).toBe(0);
+      expect(contents(pair.b)).toEqual(contents(pair.a));
+    }));
+
+  it('of a large file only what changed is sent', async () =>
+    withFar(shell, async (pair, run) => {
+      const large = random(5).bytes(24 << 20);
+      write(pair.a, { large: file(large, { mtime: 1_700_000_000 }) });
+      expect((await run('push')).code).toBe(0);
+      large.write('changed', 10 << 20);
+      write(pair.a, { large: file(Buffer.concat([large, Buffer.from('appended')]), { mtime: 1_700_000_100 }) });
+      const counted = path.join(pair.dir, 'sent');
+      const { program, remove } = makeFarShell(shell);
+      const counting = path.join(pair.dir, 'counting');
+      fs.writeFileSync(counting, `#!/bin/sh\ntee '${counted}' | '${program}'\n`, { mode: 0o755 });
+      try {
+        // Another program is another place: what is there is met anew, and is older.
+        const args = ['push', pair.a, pair.b, '--json', '--state-dir', pair.state, '--agent', 'sh', '--', counting];
+        expect((await lockstep(args)).code).toBe(0);
+      } finally {
+        remove();
+      }
+      expect(fs.readFileSync(path.join(pair.b, 'large')).equals(fs.readFileSync(path.join(pair.a, 'large')))).toBe(
+        true,
+      );
+      expect(fs.statSync(counted).size).toBeLessThan(1 << 20);
+    }));
+
+  it('--clean-out-first, and parents that are missing: the destination keeps its inode', async () =>
+    withFar(shell, async (pair, run) => {
+      write(pair.a, { f: 'f', 'd/g': 'g' });
+      expect((await run('push')).code).toBe(0);
+      const { ino } = fs.statSync(pair.b);
+      write(pair.b, { stray: 's', '.dot/x': 'x' });
+      const ran = await run('push', '--clean-out-first');
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(contents(pair.b)).toEqual(contents(pair.a));
+      expect(fs.statSync(pair.b).ino).toBe(ino);
+      expect(history(pair.b)).toMatchObject({ stray: ['s'], '.dot/x': ['x'] });
+      const deep = path.join(pair.dir, 'new', 'er', 'root');
+      const { program, remove } = makeFarShell(shell);
+      const args = ['push', pair.a, deep, '--json', '--state-dir', pair.state, '--agent', 'sh', '--', program];
+      expect((await lockstep(args)).code).toBe(0);
+      remove();
+      expect(contents(deep)).toEqual(contents(pair.a));
+    }));
+});
+
+describe('a far side that does not mean well', () => {
+  const say = (text: string): string =>
+    `m=; for a do case $a in ????????????????????????" "*) m=\${a%% *} ;; esac; done\n` +
+    `case "$*" in *-prune*printf*%p*) ${text} ;; *) exec /usr/bin/find "$@" ;; esac`;
+  const record = (fields: string): string => `printf '%s ${fields}\\n' "$m"`;
+  const root = record('d755 4096 2 1 1700000000.0 1700000000.0 .');
+  it.each([
+    ['a path that leads out', `${root}; ${record('f644 1 7 1 1700000000.0 1700000000.0 ./../outside/canary')}`],
+    ['an absolute path', `${root}; ${record('f644 1 7 1 1700000000.0 1700000000.0 /etc/passwd')}`],
+    ['a path through itself', `${root}; ${record('f644 1 7 1 1700000000.0 1700000000.0 ./a/../../x')}`],
+    ['an impossible size', `${root}; ${record('f644 99999999999999999999 7 1 1700000000.0 1700000000.0 ./x')}`],
+    ['a negative size', `${root}; ${record('f644 -1 7 1 1700000000.0 1700000000.0 ./x')}`],
+    ['a time that is none', `${root}; ${record('f644 1 7 1 never 1700000000.0 ./x')}`],
+    ['a kind that is none', `${root}; ${record('zzz 1 7 1 1700000000.0 1700000000.0 ./x')}`],
+    ['nonsense', 'echo hello'],
+    ['a line without an end', `printf '%s ' "$m"; while :; do printf '%1000000d' 0; done`],
+  ])('%s: a protocol error, and nothing is touched', async (_, lie) =>
+    withFar(
+      'dash',
+      async (pair, run) => {
+        write(pair.a, { f: 'f', 'd/x': 'x' });
+        write(path.join(pair.dir, 'outside'), { canary: 'untouched' });
+        fs.mkdirSync(pair.b);
+        const ran = await run('sync');
+        expect([ran.code, eventsOf(ran, 'error')], ran.stdout + ran.stderr).toMatchObject([1, [{ code: 'protocol' }]]);
+        expect(contents(pair.a)).toEqual({ f: 'f', d: 'dir', 'd/x': 'x' });
+        expect(contents(path.join(pair.dir, 'outside'))).toEqual({ canary: 'untouched' });
+      },
+      { find: say(lie) },
+    ),
+  );
+
+  it('honest, it works', async () =>
+    withFar(
+      'dash',
+      async (pair, run) => {
+        write(pair.a, { f: 'f' });
+        expect((await run('sync')).code).toBe(0);
+        pair.expectEqual();
+      },
+      { find: say('exec /usr/bin/find "$@"') },
+    ));
+});
+
+describe('cut and killed', () => {
+  /** Kills something while content is on its way. */
+  async function killing(whom: 'controller' | 'far'): Promise<void> {
+    const { program, remove } = makeFarShell('busybox');
+    await withPair(async (pair) => {
+      const next = random(9);
+      write(
+        pair.a,
+        Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`d${i % 9}/f${i}`, next.bytes(200_000)])),
+      );
+      const args = ['sync', pair.a, pair.b, '--json', '--state-dir', pair.state, '--agent', 'sh', '--', program];
+      let child: ChildProcess | undefined;
+      const running = lockstep(args, { onStart: (started) => (child = started) });
+      const staging = path.join(pair.b, '.lockstep', 'staging');
+      await until(() => fs.existsSync(staging) && fs.readdirSync(staging, { recursive: true }).length > 20);
+      if (whom === 'controller') child?.kill('SIGKILL');
+      else {
+        const { pid } = JSON.parse(fs.readFileSync(path.join(pair.b, '.lockstep', 'lock'), 'utf8')) as { pid: number };
+        process.kill(pid, 'SIGKILL');
+      }
+      const ran = await running;
+      if (whom === 'far') expect([ran.code, eventsOf(ran, 'error')]).toMatchObject([1, [{ code: 'connection' }]]);
+      // The far side puts everything away by itself when nobody is there any more.
+      else await until(() => litter(pair.b).length === 0);
+      const again = await lockstep(args);
+      expect(again.code, again.stdout + again.stderr).toBe(0);
+      pair.expectClean();
+      expect(contents(pair.b)).toEqual(contents(pair.a));
+    });
+    remove();
+  }
+
+  it('the controller: the far side cleans up by itself', async () => killing('controller'));
+  it('the far shell: the next run cleans up', async () => killing('far'));
+});
+
+describe('which agent', () => {
+  it('node refuses to fall back, auto takes sh and says so', async (context) => {
+    if (fs.existsSync('/usr/local/bin/node')) context.skip('there is a Node where one is always looked for');
+    // With it, a login shell is asked, which would find the Node of this machine.
+    const { program, remove } = makeFarShell('no-tar', { timeout: 'exit 1' });
+    await withPair(async (pair) => {
+      write(pair.a, { f: 'f' });
+      const run = async (...args: string[]): Promise<Ran> =>
+        lockstep(['sync', pair.a, pair.b, '--state-dir', pair.state, ...args, '--', program]);
+      const node = await run('--agent', 'node');
+      expect([node.code, fs.existsSync(pair.b)]).toEqual([1, false]);
+      expect(node.stderr).toMatch(/no Node/);
+      const auto = await run('-v');
+      expect(auto.code, auto.stderr).toBe(0);
+      expect(auto.stderr).toMatch(/served over there by sh, there is no Node/);
+    });
+    remove();
+  });
+
+  it('a far side on which files cannot be told apart is refused; doctor says what is missing', async () => {
+    const { program, remove } = makeFarShell({ shell: 'dash', tools: 'gnu', without: 'stat' });
+    await withPair(async (pair) => {
+      write(pair.a, { f: 'f' });
+      const ran = await lockstep(['sync', pair.a, pair.b, '--state-dir', pair.state, '--agent', 'sh', '--', program]);
+      expect([ran.code, fs.existsSync(pair.b)]).toEqual([1, false]);
+      expect(ran.stderr).toMatch(/stat -c/);
+    });
+    remove();
+    const poor = makeFarShell('no-tar');
+    const told = await lockstep(['doctor', '/tmp', '--agent', 'sh', '--', poor.program]);
+    expect(told.stdout).toMatch(/tar\b.*\n.*slow with many small files/);
+    poor.remove();
+  });
+
+  it('leaves no process behind', () => {
+    expect(() => execFileSync('pgrep', ['-f', '/lockstep-far-[A-Za-z0-9]*/bin/sh$'])).toThrow();
+  });
+});
