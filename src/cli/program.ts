@@ -16,6 +16,7 @@ Examples:
   lockstep push ./site web:/srv/www --delete           over ssh; make the destination a mirror
   lockstep pull docker://db/var/backups ./backups      from a container
   lockstep push ./site /srv/www -- docker exec -i web sh    through any command that gives a shell
+  lockstep sync ~/work/project server:project --watch  and every change from then on, as it is made
   lockstep sync a b --dry-run                          show what would be done
   lockstep history ~/work/project                      what was replaced or deleted
   lockstep restore ~/work/project notes.txt            bring it back

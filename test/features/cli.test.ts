@@ -289,7 +289,7 @@ describe('pipes', () => {
     const ran = spawnSync('bash', ['-c', `"${process.execPath}" "${cliPath}" sync --help | head -1`], {
       encoding: 'utf8',
     });
-    expect([ran.stdout, ran.stderr]).toEqual(['Usage: lockstep sync [options] <A> <B>\n', '']);
+    expect([ran.stdout, ran.stderr]).toEqual(['Usage: lockstep sync [options] <A> <B> [C…]\n', '']);
   });
 });
 

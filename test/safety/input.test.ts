@@ -141,7 +141,7 @@ describe('options that are none', () => {
   const table: Mistake[] = [
     { args: ['sync', 'a'], code: usage, says: /sync takes two directories/, remedy: /sync --help/ },
     { args: ['push'], code: usage, says: /push takes a source and a destination/, remedy: /push --help/ },
-    { args: ['sync', 'a', 'b', 'c'], code: usage, says: /too many arguments/, remedy: /sync --help/ },
+    { args: ['pull', 'a', 'b', 'c'], code: usage, says: /too many arguments/, remedy: /pull --help/ },
     { args: ['restore', 'a'], code: usage, says: /missing required argument 'PATH'/, remedy: /restore --help/ },
     {
       args: ['sync', 'a', 'b', '--mode', 'three-way'],
