@@ -7,10 +7,19 @@
  *   (4 GB/s at 32 KiB). That its nonce is never changed would give the key away to who sees the sums: that is the
  *   other side, which has the salt anyway.
  */
+import type { CipherGCM } from 'node:crypto';
 import { crypto } from '../base/builtins.ts';
+import { weakBySimd } from './weak-simd.ts';
 
 /** Bytes of a salt. */
 export const saltLength = 16;
+/** Bytes of the key of a whole file's sum. */
+export const wholeSumKeyLength = 16;
+/** Bytes of that sum. */
+export const wholeSumLength = 16;
+
+/** Fewer bytes are not worth the call. */
+const leastForSimd = 512;
 
 const nonce = new Uint8Array(12);
 const tagOptions = { authTagLength: 16 } as const;
@@ -44,6 +53,12 @@ export class Sums {
 
   /** The weak sum of `bytes` in [from, to), as a signed 32-bit number. */
   weak(bytes: Uint8Array, from: number, to: number): number {
+    const bySimd = to - from < leastForSimd ? undefined : weakBySimd(this.multiplier, bytes, from, to);
+    return bySimd ?? this.weakInScript(bytes, from, to);
+  }
+
+  /** The same, where there is no SIMD. */
+  weakInScript(bytes: Uint8Array, from: number, to: number): number {
     // Read from typed arrays, the powers are known to be 32-bit integers in the loop.
     const powers = this.#powers;
     const m1 = powers[1] as number;
@@ -80,6 +95,39 @@ export class Sums {
     cipher.setAAD(bytes.subarray(from, to));
     cipher.final();
     return cipher.getAuthTag();
+  }
+}
+
+/**
+ * The sum of a whole file: what shows, in the end, that the file that was made of a delta is the one that was meant. GMAC once
+ * more (eight times as fast as SHA-256, which took most of the time of a delta), under a key that the sender makes up for
+ * each file.
+ *
+ * Why that is enough: for any two different contents of up to 2^36 bytes that were not made with the key in hand, the chance
+ * of one sum is at most 2^-96. Nobody has it in hand who could gain by it. Who only writes files never sees it. The side
+ * that makes the file from the delta chose the sums of the blocks, but before the key was made; and what it writes
+ * is its own affair. The side that sends the delta could as well send other content with a right sum. The blocks' salt
+ * must not be the key: blocks that pass for one another under it would do so here, too.
+ */
+export class WholeSum {
+  readonly #cipher: CipherGCM;
+
+  /** @param key 16 random bytes, new for each file. @throws RangeError when they are not 16 */
+  constructor(key: Uint8Array) {
+    if (key.length !== wholeSumKeyLength)
+      throw new RangeError(`a key has ${wholeSumKeyLength} bytes, not ${key.length}`);
+    this.#cipher = crypto().createCipheriv('aes-128-gcm', key, nonce, tagOptions);
+  }
+
+  /** Takes the next bytes of the file. */
+  update(bytes: Uint8Array): void {
+    this.#cipher.setAAD(bytes);
+  }
+
+  /** The sum, `wholeSumLength` bytes. Nothing can be added any more. */
+  digest(): Buffer {
+    this.#cipher.final();
+    return this.#cipher.getAuthTag();
   }
 }
 

@@ -5,10 +5,10 @@
 import { InterruptedError, LockstepError, reasonOf } from '../base/errors.ts';
 import { compactStamp } from '../base/format.ts';
 import type { DigestAnswer, ReconcileInput } from '../reconcile/input.ts';
-import { otherSide, sourceOf, type ReconcileOptions, type Side } from '../reconcile/options.ts';
+import { otherSide, sides, sourceOf, type ReconcileOptions, type Side } from '../reconcile/options.ts';
 import type { DigestNeed, Plan } from '../reconcile/plan.ts';
 import { reconcile, type Reconciled } from '../reconcile/reconcile.ts';
-import type { OpenedRoot } from '../replica/replica.ts';
+import type { OpenedRoot, ScanResult } from '../replica/replica.ts';
 import { actionsOf } from './actions.ts';
 import { atomicMatcher } from './atomic.ts';
 import { execute } from './execute.ts';
@@ -24,8 +24,6 @@ const maxRounds = 6;
 
 /** Clocks that differ by less are taken for equal: the way of a message cannot be told from it. */
 const minOffsetMs = 1000;
-
-const sides = ['a', 'b'] as const;
 
 export interface PassRequest {
   session: Session;
@@ -74,7 +72,8 @@ class Pass {
     const { isFirst } = this.#request;
     if (isFirst && (await this.#session.earlierIsDurable)) baseline.markDurable();
     if (isFirst && options.cleanOutFirst) await this.#cleanOut();
-    return this.#apply(plan, view, scans);
+    const complete = { a: scans.results.a.complete ?? [], b: scans.results.b.complete ?? [] };
+    return this.#apply(plan, view, complete);
   }
 
   async #scan(): Promise<Scans> {
@@ -196,7 +195,12 @@ class Pass {
     if (removed > 0) this.#report.notice(`${roots[target]} was emptied; what was in it is in its .lockstep/history`);
   }
 
-  async #apply(plan: Plan, view: ReconcileInput, scans: Scans): Promise<boolean> {
+  /** @param complete directories of which the record was seen to have all names */
+  async #apply(
+    plan: Plan,
+    view: ReconcileInput,
+    complete: Record<Side, NonNullable<ScanResult['complete']>>,
+  ): Promise<boolean> {
     const session = this.#session;
     const { baseline, journal, options } = session;
     const { replicas, signal } = session.request;
@@ -207,7 +211,7 @@ class Pass {
       await session.mark('');
     }
     session.begin();
-    for (const side of sides) baseline.vouch(side, scans.results[side].complete ?? []);
+    for (const side of sides) baseline.vouch(side, complete[side]);
     if (isIdle(plan)) {
       // An empty source makes an empty destination; a root that was made for nothing would go again.
       const made = this.#request.isFirst ? sides.find((side) => opened[side].created) : undefined;

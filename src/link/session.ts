@@ -9,6 +9,7 @@ import { isMirror, sourceOf, type Mode, type Side } from '../reconcile/options.t
 import type { Control, OpenedRoot, OpenRequest, Replica, RootProbe } from '../replica/replica.ts';
 import { Baseline } from './baseline/baseline.ts';
 import type { Listener } from './events.ts';
+import { linkIdOf, placeOnHost, type LinkId } from './link-id.ts';
 import { Journal } from './journal.ts';
 import type { LinkOptions } from './options.ts';
 import type { Report } from './report.ts';
@@ -27,21 +28,14 @@ export interface LinkRequest {
   options: LinkOptions;
   listener: Listener;
   signal: AbortSignal;
-  /** Sides whose root is locked by another replica of this run (`OpenRequest.joins`). */
+  /** Sides whose root is locked by another replica of this run (`OpenRequest.guest`). */
   guests?: readonly Side[];
-}
-
-export interface Link {
-  /** Names the link's files in the state directory. */
-  id: string;
-  /** The roots were given in the other order than the files have them. */
-  swapped: boolean;
 }
 
 export class Session {
   readonly request: LinkRequest;
   readonly #runId = `${compactStamp(Date.now())}-${randomBytes(4).toString('hex')}`;
-  #link: Link | undefined;
+  #link: LinkId | undefined;
   #baseline: Baseline | undefined;
   #journal: Journal | undefined;
   /** Something was, or is about to be, recorded. */
@@ -68,7 +62,7 @@ export class Session {
     this.#options = withoutStateDir(options, this.opened);
   }
 
-  get link(): Link {
+  get link(): LinkId {
     return opened(this.#link);
   }
 
@@ -95,7 +89,7 @@ export class Session {
     const { roots, replicas, options } = this.request;
     const [a, b] = await Promise.all([replicas.a.probe(roots.a), replicas.b.probe(roots.b)]);
     const probes: Probes = { a, b };
-    const link = linkOf(probes);
+    const link = linkIdOf(placeOf(a), placeOf(b));
     const baseline = this.#loadBaseline(link.id, link.swapped, report);
     checkRoots(roots, probes, options, baseline.exists && !options.rebaseline);
     await this.#open(probes, report);
@@ -204,7 +198,7 @@ export class Session {
         runId: this.#runId,
         command: options.command,
         forceUnlock: options.forceUnlock,
-        ...(guests?.includes(side) === true ? { joins: true as const } : {}),
+        ...(guests?.includes(side) === true ? { guest: true } : {}),
       };
       this.opened[side] = await replicas[side].open(request);
     };
@@ -293,15 +287,7 @@ function isAlive(baseline: Baseline): boolean {
 
 /** Where a root is, in the whole world. */
 function placeOf({ host, realPath }: RootProbe): string {
-  return host === undefined ? realPath : `${host} ${realPath}`;
-}
-
-/** A link is its two roots, in whatever order they are named. */
-function linkOf(probes: Probes): Link {
-  const paths = [placeOf(probes.a), placeOf(probes.b)];
-  const sorted = [...paths].sort();
-  const id = createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 32);
-  return { id, swapped: sorted[0] !== paths[0] };
+  return placeOnHost(host, realPath);
 }
 
 /** Modes that read each other's baselines: the same flow, with or without deletions. */

@@ -4,8 +4,9 @@
  *
  *     u8 kind · u8 bits · u16 zero · u32 index of the file among the wanted · u64 size
  *     whole    size bytes of content · u8 end: 1 intact, 0 the file changed meanwhile, 2 it could not be read to its end
- *     delta    pieces of an instruction stream (delta/), each u32 length · bytes, ended by a length of 0;
- *              u8 end as above · SHA-256 of the whole content; `size` is that of the new content
+ *     delta    key, 16 bytes · pieces of an instruction stream (delta/), each u32 length · bytes, ended by a length of 0;
+ *              u8 end as above · sum of the whole content under the key (`WholeSum` in delta/sums.ts); `size` is that of
+ *              the new content
  *     failed   size bytes of UTF-8: why the file could not be read; `bits` says which sort of failure
  *
  * That the bytes arrive as they were sent is the transport's affair (wire/ checks every frame). That they are what the

@@ -67,8 +67,13 @@ export interface OpenRequest {
   /** Shown to whom the lock refuses. */
   command: string;
   forceUnlock: boolean;
-  /** Works beside a replica of the same process that has opened the root for this run, and under its lock. */
-  joins?: true;
+  /**
+   * Another replica of this very run holds the root's lock, for several that work side by side (a star): this one takes no
+   * lock, and tidies up nothing but its own.
+   */
+  guest?: boolean;
+  /** For a guest: the directory that the lock's holder has open (`dev:ino`). Whatever else the path leads to by now is not it. */
+  inode?: string;
 }
 
 export interface OpenedRoot {

@@ -30,6 +30,8 @@ export interface ConnectOptions extends TransportOptions {
   signal?: AbortSignal;
   /** Told of every line that the far side, or the program that leads there, prints on stderr; for the whole connection. */
   onStderr?: (line: string) => void;
+  /** Told when a process has been started: what follows is mostly waiting. */
+  onStarted?: () => void;
 }
 
 /** A program runs at the far end, and has its stdin and stdout for itself. */
@@ -243,6 +245,7 @@ class Attempt {
     return this.during(async () => {
       const { onStderr } = this.options;
       this.#process = await spawnPiped(argv, { needsTerminal, signal: this.#stop.signal, onStderr });
+      this.options.onStarted?.();
       return this.#process;
     });
   }

@@ -12,6 +12,7 @@ import { connectionLost, protocolError } from './errors.ts';
 import { IdleTimer } from './idle-timer.ts';
 import { MessageDecoder, type Message } from './messages.ts';
 import { Sender, type CompressMode } from './sender.ts';
+import { holdPayload } from './slab-input.ts';
 
 export interface ConnectionOptions {
   /** 'auto': when the pipe is slower than compressing; 'on': whatever can be compressed. */
@@ -144,7 +145,7 @@ export class Connection {
 
   /**
    * Sets who gets the messages, one after the other. Those that come before are kept. A payload may be a view of a larger
-   * buffer; it is the listener's to keep. A 'protocol' error thrown by the listener ends the connection.
+   * buffer; it is the listener's to keep, until it releases it (slab-input.ts). A 'protocol' error thrown by the listener ends the connection.
    */
   onMessage(listener: MessageListener): void {
     this.#onMessage = listener;
@@ -236,6 +237,7 @@ export class Connection {
     }
     this.counters.messagesIn += 1;
     this.#closing.touch();
+    holdPayload(message.payload);
     this.#onMessage(message.type, message.payload);
     return true;
   }

@@ -12,8 +12,8 @@ const memoryMs = 1000;
  */
 const staleMs = 2000;
 
-/** Before so much waiting nothing is said. */
-const leastMs = 50;
+/** Before so much waiting nothing is said: a peer that gets no processor for a moment is not a slow pipe. */
+const leastMs = 250;
 
 export class DrainRate {
   readonly #now: () => number;

@@ -61,7 +61,8 @@ export class MessageDecoder {
       if (begun === undefined && !more) return { type, payload: part };
 
       const unfinished = begun ?? { type, parts: [], bytes: 0 };
-      unfinished.parts.push(part);
+      // A copy: what it is a view of may be used again before the message is whole (slab-input.ts).
+      unfinished.parts.push(new Uint8Array(part));
       unfinished.bytes = bytes;
       this.#unfinished = unfinished;
       if (more) continue;

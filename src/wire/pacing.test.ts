@@ -74,7 +74,7 @@ describe('DrainRate', () => {
     now += 10_000;
     expect(rate.bytesPerSecond).toBeUndefined();
     rate.wait();
-    now += 49;
+    now += 249;
     expect(rate.bytesPerSecond).toBeUndefined();
     now += 1;
     expect(rate.bytesPerSecond).toBe(0);
@@ -84,8 +84,8 @@ describe('DrainRate', () => {
     const rate = new DrainRate(clock);
     for (let i = 0; i < 5; i += 1) {
       rate.wait();
-      now += 20;
-      rate.took(20_000);
+      now += 60;
+      rate.took(60_000);
       rate.free();
       rate.took(5_000_000);
       now += 1500;
@@ -94,7 +94,7 @@ describe('DrainRate', () => {
     now += 600;
     expect(rate.bytesPerSecond).toBeUndefined();
     rate.wait();
-    now += 100;
+    now += 250;
     expect(rate.bytesPerSecond).toBe(0);
   });
 

@@ -1,6 +1,7 @@
 /** From what a user names to the replicas of a link's two roots. */
 import path from 'node:path';
 import { UsageError } from '../base/errors.ts';
+import type { LinkOptions } from '../link/options.ts';
 import type { Connection } from '../link/live/live-link.ts';
 import { LookedAtHere } from '../replica/agent/looked-at-here.ts';
 import { startAgentThread } from '../replica/agent/thread.ts';
@@ -24,6 +25,8 @@ export function endpointOf(root: string, command?: readonly string[]): Endpoint 
  * Connects to both roots; when one cannot be reached, the other is not waited for.
  *
  * @param spare agents started beforehand, used up first
+ * @param once what will be done, once, where the roots will not be watched: then one of two local ones needs no thread
+ *   (looked-at-here.ts), and one that is here is looked at while the other is being connected to
  * @throws what keeps a root from being reached; both are closed then
  */
 export async function connectPair(
@@ -31,19 +34,25 @@ export async function connectPair(
   settings: RemoteSettings,
   control: ConnectControl,
   spare: Replica[] = [],
+  once?: LinkOptions,
 ): Promise<Connection> {
   if (endpoints.a.kind === 'local' && endpoints.b.kind === 'local') {
+    const replica = (): Replica => spare.shift() ?? startAgentThread();
     const roots = { a: path.resolve(endpoints.a.path), b: path.resolve(endpoints.b.path) };
-    return { roots, replicas: { a: new LookedAtHere(), b: spare.shift() ?? startAgentThread() } };
+    return { roots, replicas: { a: once === undefined ? replica() : new LookedAtHere(), b: replica() } };
   }
-  const { openRoot } = await import('./remote.ts');
+  const { openRoot, openRoots } = await import('./remote.ts');
   const failed = new AbortController();
   const connecting = { ...control, signal: AbortSignal.any([control.signal, failed.signal]) };
-  const opening = [openRoot(endpoints.a, settings, connecting), openRoot(endpoints.b, settings, connecting)] as const;
+  const opening =
+    once === undefined
+      ? [openRoot(endpoints.a, settings, connecting), openRoot(endpoints.b, settings, connecting)]
+      : openRoots(endpoints, once, settings, connecting);
   const both = Promise.all(opening);
   both.catch(() => failed.abort());
   try {
     const [a, b] = await both;
+    if (a === undefined || b === undefined) throw new Error('two roots were opened');
     return { roots: { a: a.name, b: b.name }, replicas: { a: a.replica, b: b.replica } };
   } catch (error) {
     await closeAll(opening);

@@ -2,7 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { LockstepError } from '../base/errors.ts';
-import { greetRemote, type RemoteOptions } from '../replica/agent/remote.ts';
+import { foreseeScans } from '../link/foresee.ts';
+import { placeOnHost } from '../link/link-id.ts';
+import type { LinkOptions } from '../link/options.ts';
+import type { Side } from '../reconcile/options.ts';
+import { greetRemote, prepareDigests, type PreparedDigests, type RemoteOptions } from '../replica/agent/remote.ts';
 import { LocalReplica } from '../replica/local/local-replica.ts';
 import { agentFile } from '../replica/worker-file.ts';
 import type { Replica } from '../replica/replica.ts';
@@ -27,11 +31,77 @@ export interface OpenRoot {
 
 let program: Program | undefined;
 
-/** Opens one of two roots of which at least one is far away. */
+interface OpenControl {
+  signal: AbortSignal;
+  onStderr?: (line: string) => void;
+}
+
+/** Opens two roots of which at least one is far away. */
+export function openRoots(
+  { a, b }: Record<Side, Endpoint>,
+  link: LinkOptions,
+  settings: RemoteSettings,
+  control: OpenControl,
+): Promise<OpenRoot>[] {
+  if (a.kind !== 'local' && b.kind !== 'local') {
+    return [a, b].map((endpoint) => openRoot(endpoint, settings, control));
+  }
+  const [near, far] = a.kind === 'local' ? (['a', 'b'] as const) : (['b', 'a'] as const);
+  const ends = { a, b };
+  const local = new LocalReplica();
+  const [nearEnd, farEnd] = [ends[near], ends[far]];
+  if (nearEnd.kind !== 'local' || farEnd.kind === 'local') throw new Error('one root is here and one is not');
+  const ahead = new LookAhead(local, { near: nearEnd.path, far: farEnd, nearSide: near }, link);
+  const here = Promise.resolve({ replica: local, name: path.resolve(nearEnd.path) });
+  const there = openRoot(farEnd, settings, control, ahead);
+  return near === 'a' ? [here, there] : [there, here];
+}
+
+/** While the far side is being connected to: what can be done here on the guess that all is as at the last run. */
+class LookAhead {
+  #digests: PreparedDigests | undefined;
+  #begun = false;
+
+  constructor(
+    private readonly local: LocalReplica,
+    private readonly ends: { near: string; far: RemoteEndpoint; nearSide: Side },
+    private readonly link: LinkOptions,
+  ) {}
+
+  /** Digests of what is recorded of the far side: once, as what they are of takes memory. */
+  takeDigests(): PreparedDigests | undefined {
+    const digests = this.#digests;
+    this.#digests = undefined;
+    return digests;
+  }
+
+  begin(): void {
+    const { near, far, nearSide } = this.ends;
+    // Where a path that starts from a home leads is not known yet.
+    if (this.#begun || far.path.from !== 'root') return;
+    this.#begun = true;
+    const farSide = nearSide === 'a' ? 'b' : 'a';
+    try {
+      const nearPlace = placeOnHost(undefined, fs.realpathSync(near));
+      const farPlace = placeOnHost(placeOf(far), formatRemotePath(far.path));
+      const places = nearSide === 'a' ? { a: nearPlace, b: farPlace } : { a: farPlace, b: nearPlace };
+      const foreseen = foreseeScans(this.link, places);
+      if (foreseen === undefined) return;
+      const { previous } = foreseen[farSide];
+      if (previous.as === 'packed') this.#digests = prepareDigests(previous.layers);
+      this.local.lookAhead(near, foreseen[nearSide]);
+    } catch {
+      // A guess that fails is none: what is wrong is told by whoever needs it.
+    }
+  }
+}
+
+/** Opens a root, wherever it is. */
 export async function openRoot(
   endpoint: Endpoint,
   settings: RemoteSettings,
-  control: { signal: AbortSignal; onStderr?: (line: string) => void },
+  control: OpenControl,
+  ahead?: LookAhead,
 ): Promise<OpenRoot> {
   // In this very thread: what it reads goes straight into the pipe, and what comes out of the pipe straight to disk.
   if (endpoint.kind === 'local') return { replica: new LocalReplica(), name: path.resolve(endpoint.path) };
@@ -48,8 +118,14 @@ export async function openRoot(
     return root;
   };
   let startedAt = Date.now();
-  const far = await openFarSide(endpoint, { ...settings.transport, signal: control.signal, onStderr });
-  const known = { connection: settings.connection, signal: control.signal };
+  const far = await openFarSide(endpoint, {
+    ...settings.transport,
+    signal: control.signal,
+    onStderr,
+    onStarted: () => ahead?.begin(),
+  });
+  const prepared = (): PreparedDigests | undefined => ahead?.takeDigests();
+  const known = { connection: settings.connection, signal: control.signal, prepared };
   if (far.kind === 'served') {
     const root = formatRemotePath(endpoint.path);
     return arrived(await connected(endpoint, far, { ...known, root, startedAt }));
@@ -63,7 +139,7 @@ export async function openRoot(
 async function connected(
   endpoint: RemoteEndpoint,
   { process }: AgentConnection | ServedConnection,
-  known: Pick<RemoteOptions, 'root' | 'connection' | 'signal' | 'startedAt'>,
+  known: Pick<RemoteOptions, 'root' | 'connection' | 'signal' | 'startedAt' | 'prepared'>,
 ): Promise<OpenRoot> {
   const name = formatEndpoint(endpoint);
   try {

@@ -62,7 +62,7 @@ async function run(direction: Direction, local: string, remote: string, request:
     const settings = remoteOptions(options);
     const endpoints = { a: endpointOf(local), b: endpointOf(remote, remoteCommand) };
     const control = { signal, ...(onStderr === undefined ? {} : { onStderr }) };
-    const connection = await connectPair(endpoints, settings, control, spare);
+    const connection = await connectPair(endpoints, settings, control, spare, link);
     return await runCycle({ ...connection, options: link, listener: onEvent ?? ignore, signal });
   } finally {
     await Promise.allSettled(spare.map(async (replica) => replica.close()));

@@ -143,7 +143,10 @@ attacks('a far side that does not speak our language', {
     says: /the other end closed the stream/,
   },
   'does not greet': { lies: saying(frame(3, greeting)), says: /does not greet/ },
-  'greets in another version': { lies: { greeting: { protocol: 999 } }, says: /another version of Lockstep/ },
+  'greets in another version': {
+    lies: { greeting: { protocol: protocolVersion + 1 } },
+    says: /another version of Lockstep/,
+  },
   'greets with half a greeting': { lies: saying(frame(greetingType, greeting.subarray(0, 5))), says: /malformed/ },
   'sends random bytes': { lies: saying(random(1).bytes(100_000)), says: /does not understand/ },
   'sends random bytes after the greeting': {

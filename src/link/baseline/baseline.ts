@@ -271,9 +271,8 @@ export class Baseline implements AgreedState {
 
   /** Ends writing; folds the log into a snapshot when it has grown. */
   end(): void {
-    this.flush();
-    if (this.#log !== undefined && this.#hasGrown) this.#writeSnapshot();
-    else if (this.#marked) this.#keepMarks();
+    this.compact();
+    if (this.#marked) this.#keepMarks();
     if (this.#log !== undefined) fs.closeSync(this.#log);
     this.#log = undefined;
   }

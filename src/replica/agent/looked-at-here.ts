@@ -115,7 +115,8 @@ export class LookedAtHere implements Replica {
   async #startWorking(): Promise<Replica> {
     if (this.#request === undefined) throw new Error('the root is not open');
     this.#thread = startAgentThread();
-    await this.#thread.open({ ...this.#request, create: false, joins: true });
+    // It opens the path anew: a disk that was unmounted meanwhile leaves another directory there.
+    await this.#thread.open({ ...this.#request, create: false, guest: true, inode: this.#here.inode });
     return this.#thread;
   }
 }

@@ -21,8 +21,8 @@ const statOptions = { throwIfNoEntry: false } as const;
 export interface AsRecorded {
   count: number;
   bytes: number;
-  /** The sub-directories, by index and name. */
-  directories: { index: number; name: string }[];
+  /** The sub-directories: index and name, and device. */
+  directories: { index: number; name: string; dev: bigint }[];
 }
 
 /** A directory as the scan finds it. */
@@ -67,7 +67,7 @@ export function looksAsRecorded(dir: FoundDirectory, recorded: Listing): AsRecor
       isIgnored?.(name, isDirectory) === true
     )
       return undefined;
-    if (isDirectory) found.directories.push({ index: i, name });
+    if (isDirectory) found.directories.push({ index: i, name, dev: dir.dev });
     else if (kind === 'file') found.bytes += stats.size;
   }
   return found;

@@ -3,12 +3,15 @@
  * work that takes it. The work says what it needs; while that is not there, it waits (slices.ts).
  */
 import { LockstepError } from '../../base/errors.ts';
+import { releasePayload } from '../../wire/slab-input.ts';
 import type { Wait, Work } from './slices.ts';
 
 export class ContentFeed {
   readonly #chunks: Uint8Array[] = [];
   /** Bytes of the first chunk that are taken. */
   #taken = 0;
+  /** The last chunk that is used up: what was taken of it last may still be looked at. */
+  #spent: Uint8Array | undefined;
   #ended = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
@@ -34,6 +37,8 @@ export class ContentFeed {
 
   /** Takes between one and `max` bytes: a view that is good until the next call. */
   *some(max: number): Work<Uint8Array> {
+    if (this.#spent !== undefined) releasePayload(this.#spent);
+    this.#spent = undefined;
     for (;;) {
       const [chunk] = this.#chunks;
       if (chunk !== undefined) return this.#take(chunk, max);
@@ -66,6 +71,7 @@ export class ContentFeed {
     this.#taken += piece.length;
     if (this.#taken === chunk.length) {
       this.#chunks.shift();
+      this.#spent = chunk;
       this.#taken = 0;
       this.#onTaken(chunk.length);
     }

@@ -5,11 +5,13 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeTree } from '../../tree/codec.ts';
+import { flags, type Entry } from '../../tree/entry.ts';
 import { noRules, type IgnoreRules } from '../../tree/ignore/rules.ts';
+import { Listing } from '../../tree/listing.ts';
 import type { RelPath } from '../../tree/path.ts';
 import type { Tree } from '../../tree/tree.ts';
 import { explainResult } from '../explain-changes.ts';
-import { digestBytes, digestLayers, digestSet, listingDigest } from '../listing-digest.ts';
+import { digestBytes, digestLayers, digestSet, DirectoryDigest, listingDigest, msAt } from '../listing-digest.ts';
 import { DirHandles } from './dir-handles.ts';
 import { scanRoot } from './scan.ts';
 import type { Recorded, ScanRequest, ScanResult } from '../replica.ts';
@@ -100,25 +102,70 @@ describe('explainResult', () => {
 });
 
 describe('digests of listings', () => {
-  const listing = new TextEncoder().encode('as if it were one');
   const salt = new Uint8Array(16);
+  const file = (change: Partial<Entry> = {}): Entry => ({
+    kind: 'file',
+    mode: 0o644,
+    size: 5,
+    mtimeNs: 1_700_000_000_123_456_789n,
+    ctimeNs: 1_700_000_001_000_000_001n,
+    ino: 99n,
+    flags: 0,
+    ...change,
+  });
+  const of = (dir: RelPath, entries: Record<string, Entry>, by = salt): string =>
+    listingDigest(new DirectoryDigest(by), dir, Listing.from(Object.entries(entries)).bytes);
 
-  it('tell apart directories, contents and scans', () => {
-    const other = new Uint8Array(16).fill(1);
+  it('tell apart directories, entries and scans', () => {
     const all = [
-      listingDigest(salt, 'd', listing),
-      listingDigest(salt, 'e', listing),
-      listingDigest(salt, 'd', listing.subarray(1)),
-      listingDigest(other, 'd', listing),
+      of('d', { x: file() }),
+      of('e', { x: file() }),
+      of('d', { x: file() }, new Uint8Array(16).fill(1)),
+      of('d', {}),
+      of('d', { y: file() }),
+      of('d', { x: file(), y: file() }),
+      of('d', { x: file({ size: 6 }) }),
+      of('d', { x: file({ size: 5 + 2 ** 32 }) }),
+      of('d', { x: file({ ino: 98n }) }),
+      of('d', { x: file({ mode: 0o600 }) }),
+      of('d', { x: file({ kind: 'special' }) }),
+      of('d', { x: file({ flags: flags.racy }) }),
+      of('d', { x: file({ mtimeNs: file().mtimeNs + 1000n }) }),
+      of('d', { x: file({ ctimeNs: file().ctimeNs + 1000n }) }),
     ];
     expect(new Set(all).size).toBe(all.length);
     expect(all[0]).toHaveLength(digestBytes);
   });
 
   it('come back out of a set byte for byte, wherever it lies in its buffer', () => {
-    const one = listingDigest(salt, 'd', listing);
-    const two = listingDigest(salt, 'e', listing);
+    const [one, two] = [of('d', {}), of('e', {})];
     const bytes = Buffer.from(`..${one}${two}`, 'latin1').subarray(2);
     expect(digestSet(bytes)).toEqual(new Set([one, two]));
+  });
+
+  it('make of nanoseconds the milliseconds that stats have', () => {
+    const view = new DataView(new ArrayBuffer(8));
+    const nearSeconds = fc.tuple(fc.integer({ min: -3e9, max: 9e9 }), fc.integer({ min: -3, max: 3 }));
+    const times = fc.oneof(
+      fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n }),
+      nearSeconds.map(([seconds, ns]) => BigInt(seconds) * 1_000_000_000n + BigInt(ns)),
+    );
+    fc.assert(
+      fc.property(times, (ns) => {
+        view.setBigInt64(0, ns, true);
+        const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+        expect(msAt(view, 0)).toBe(Number((ns - rest) / 1_000_000_000n) * 1000 + Number(rest) / 1e6);
+      }),
+    );
+    // Node itself: should it ever reckon in another way, every directory would look changed over a pipe.
+    const place = path.join(root, 'times');
+    fs.writeFileSync(place, '');
+    for (const seconds of [0, 1, 1.5, 1_700_000_000.123457, 1_700_000_000.999999, 4_000_000_000.000001]) {
+      fs.utimesSync(place, seconds, seconds);
+      view.setBigInt64(0, fs.statSync(place, { bigint: true }).mtimeNs, true);
+      expect(msAt(view, 0)).toBe(fs.statSync(place).mtimeMs);
+      view.setBigInt64(0, fs.statSync(place, { bigint: true }).ctimeNs, true);
+      expect(msAt(view, 0)).toBe(fs.statSync(place).ctimeMs);
+    }
   });
 });

@@ -22,6 +22,7 @@ import type {
 import type { ReadRequest } from '../content-stream.ts';
 import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
+import { AheadScan } from './ahead-scan.ts';
 import { applyBatch, type ApplyContext } from './apply.ts';
 import { applyStreamed, stageAndApply } from './apply-streamed.ts';
 import { cleanOutRoot } from './clean-out.ts';
@@ -66,6 +67,8 @@ export class LocalReplica implements Replica {
   #applying: Promise<unknown> = Promise.resolve();
   /** Likewise the stream of content that is being sent. */
   #reading: Promise<unknown> = Promise.resolve();
+  /** A scan that nobody has asked for yet. */
+  #ahead: AheadScan | undefined;
   /** For the next stream. */
   #ring: ChunkRing | undefined;
   /** Watching, and looking again at what may have changed. */
@@ -76,6 +79,11 @@ export class LocalReplica implements Replica {
     this.#piped = piped;
   }
 
+  /** Device and inode of the directory that is open, `dev:ino`: what its path leads to may be another one by now. */
+  get inode(): string {
+    return inodeOf(this.#root().handles);
+  }
+
   async probe(root: string): Promise<RootProbe> {
     return Promise.resolve(probeRoot(root));
   }
@@ -84,9 +92,10 @@ export class LocalReplica implements Replica {
     const madeFrom = request.create && request.access === 'write' ? makeRoot(request.root) : undefined;
     const handles = new DirHandles(request.root);
     try {
+      if (request.inode !== undefined && inodeOf(handles) !== request.inode) throw replaced(request.root);
       const own = new OwnDirectory(handles.rootPrefix, handles.root);
       const writes = request.access === 'write';
-      const owns = writes && request.joins !== true;
+      const owns = writes && request.guest !== true;
       const recovered: string[] = [];
       if (owns) {
         const { root, runId, command, forceUnlock } = request;
@@ -119,9 +128,25 @@ export class LocalReplica implements Replica {
     }
   }
 
+  /** Begins a scan that will probably be asked for, of a root that is not open yet. */
+  lookAhead(root: string, request: ScanRequest): void {
+    if (this.#opened !== undefined || this.#ahead !== undefined) return;
+    try {
+      this.#ahead = new AheadScan(fs.realpathSync(root), request);
+    } catch {
+      // What is wrong with the root is told when it is opened.
+    }
+  }
+
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
     const { handles, granularityNs } = this.#root();
     const looking = this.#lookingAgain();
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    // A scan that was begun before the root was watched has watched nothing.
+    const early = looking.watcher === undefined ? await ahead?.answer(handles.root, request) : await ahead?.close();
+    if (control.signal.aborted) throw new InterruptedError();
+    if (early !== undefined) return early;
     const matcher = new IgnoreMatcher(request.rules);
     return looking.during(request, matcher, async () =>
       drive(scanRoot(handles, granularityNs, request, { matcher, watcher: looking.watcher }), control),
@@ -181,6 +206,7 @@ export class LocalReplica implements Replica {
   async apply(batch: ApplyBatch, control: Control, content?: AsyncIterable<Uint8Array>): Promise<StepResult[]> {
     const opened = this.#writable();
     opened.madeFrom = undefined;
+    this.#dropAhead();
     // One batch after the other, whatever the caller has sent ahead: later ones build on the directories of earlier ones.
     const before = this.#applying;
     const own = async (): Promise<StepResult[]> => {
@@ -214,6 +240,7 @@ export class LocalReplica implements Replica {
 
   async cleanOut(control: Control): Promise<{ removed: number; failures: Failure[] }> {
     const { handles, history } = this.#writable();
+    this.#dropAhead();
     return drive(cleanOutRoot(handles, history), control);
   }
 
@@ -237,6 +264,7 @@ export class LocalReplica implements Replica {
     const opened = this.#opened;
     this.#opened = undefined;
     this.#looking?.close();
+    await this.#ahead?.close();
     // Whatever still runs has been told to stop (agent/serve.ts); its handles must not be closed under its feet, because
     // the next thing that is opened gets their numbers.
     await this.#applying;
@@ -246,7 +274,7 @@ export class LocalReplica implements Replica {
       opened.history.close();
       if (opened.request.access !== 'write') return;
       opened.staging.clear();
-      if (opened.request.joins === true) return;
+      if (opened.request.guest === true) return;
       freeLock(opened.own, opened.request.runId);
       opened.own.removeIfBare();
       if (opened.madeFrom !== undefined) unmakeRoot(opened.request.root, opened.madeFrom);
@@ -260,6 +288,12 @@ export class LocalReplica implements Replica {
     return this.#looking;
   }
 
+  /** What it has seen is about to be changed. */
+  #dropAhead(): void {
+    void this.#ahead?.close();
+    this.#ahead = undefined;
+  }
+
   #root(): Opened {
     if (this.#opened === undefined) throw new LockstepError('protocol', 'the root is not open');
     return this.#opened;
@@ -270,6 +304,18 @@ export class LocalReplica implements Replica {
     if (opened.request.access !== 'write') throw new LockstepError('protocol', 'the root was opened for reading only');
     return opened;
   }
+}
+
+function inodeOf({ rootPrefix }: DirHandles): string {
+  const { dev, ino } = fs.statSync(rootPrefix, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+function replaced(root: string): GuardError {
+  return new GuardError('root-replaced', `${root} was replaced while it was being synced`, {
+    path: root,
+    hint: 'Nothing was put into what is there now. Run again once it is back.',
+  });
 }
 
 /** By plain path, which is cheaper than through handles, as long as the kernel takes it. */

@@ -14,9 +14,10 @@ import { decodeName, joinPath, ownDirectory, type RelPath } from '../../tree/pat
 import { TreePacker, treeOfChunks } from '../../tree/packer.ts';
 import { Tree } from '../../tree/tree.ts';
 import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../explain-changes.ts';
-import { digestSet, listingDigest } from '../listing-digest.ts';
+import { DirectoryDigest, digestSet, listingDigest } from '../listing-digest.ts';
 import type { ScanRequest, ScanResult } from '../replica.ts';
-import { looksAsRecorded } from './as-recorded.ts';
+import { looksAsRecorded, type AsRecorded, type FoundDirectory } from './as-recorded.ts';
+import { digestFound } from './digest-found.ts';
 import { maxPathLength, type DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
 import { readNames } from './names.ts';
@@ -72,6 +73,7 @@ class Scanner {
   readonly #previous: readonly Tree[];
   /** Digests of what was recorded, where that is all that was told. */
   readonly #digests: ReadonlySet<string>;
+  readonly #digest: DirectoryDigest | undefined;
   readonly #overrides = new Map<RelPath, string | undefined>();
   readonly #listsByTimes: boolean;
   readonly #ignoreFilesRead = new Set<RelPath>();
@@ -91,8 +93,11 @@ class Scanner {
     const { previous } = request;
     this.#previous = previous.as === 'packed' ? previous.layers.map(decodeTreeLazily).reverse() : [];
     this.#digests = previous.as === 'digests' ? digestSet(previous.digests) : new Set();
-    // Nothing can be vouched for without the record, and under a scope nobody sees all names.
-    this.#listsByTimes = previous.as === 'packed' && request.scope.length === 0 && listsByTimes(handles.root);
+    // Nothing can be vouched for without the record, and under a scope nobody sees all names. Where the root is watched, a
+    // directory must be listed after its watch was set, and its times were looked at before.
+    const mayVouch = previous.as === 'packed' && request.scope.length === 0 && context.watcher === undefined;
+    this.#listsByTimes = mayVouch && listsByTimes(handles.root);
+    this.#digest = previous.as === 'digests' ? new DirectoryDigest(previous.salt) : undefined;
     for (const { dir, name, text } of request.ignoreFiles) this.#overrides.set(joinPath(dir, name), text);
     this.#result = {
       changed: new Tree(),
@@ -236,50 +241,48 @@ class Scanner {
     const recorded = this.#recorded(dir.path);
     if (recorded?.mark !== dir.mark) return false;
     if (this.#request.rules.files.length > 0) this.#loadIgnoreFiles(dir.path, prefix, recorded.decodeNames());
-    return this.#looksAsRecorded(dir, prefix, undefined, recorded, stack);
+    return this.#looksAsRecorded(dir, prefix, undefined, stack);
   }
 
   /** The common case: nothing changed here. */
   #isAsRecorded(dir: Pending, prefix: string, names: readonly string[], stack: Pending[]): boolean {
     const { reportAll, scope } = this.#request;
     if (reportAll || scope.length > 0) return false;
-    const recorded = this.#recorded(dir.path);
-    if (recorded === undefined) return false;
     const own = names.indexOf(ownDirectory);
     if (own >= 0 && dir.path !== '') return false;
     const synced = own < 0 ? names : names.filter((name) => name !== ownDirectory);
-    if (!this.#looksAsRecorded(dir, prefix, synced, recorded, stack)) return false;
+    if (!this.#looksAsRecorded(dir, prefix, synced, stack)) return false;
     if (dir.mark !== 0 && this.#listsByTimes) this.#complete.push({ dir: dir.path, mark: dir.mark });
     return true;
   }
 
-  #looksAsRecorded(
-    dir: Pending,
-    prefix: string,
-    names: readonly string[] | undefined,
-    recorded: Listing,
-    stack: Pending[],
-  ): boolean {
-    const found = looksAsRecorded(
-      {
-        prefix,
-        names,
-        dev: dir.dev,
-        granularityNs: this.#granularityNs,
-        isIgnored: this.#matcher.isEmpty
-          ? undefined
-          : (name, isDirectory) => this.#matcher.ignores(joinPath(dir.path, name), isDirectory),
-      },
-      recorded,
-    );
+  /** @param names undefined: those that are recorded */
+  #looksAsRecorded(dir: Pending, prefix: string, names: readonly string[] | undefined, stack: Pending[]): boolean {
+    const recorded = this.#recorded(dir.path);
+    const found = this.#lookAgain(dir.path, recorded, {
+      prefix,
+      names,
+      dev: dir.dev,
+      granularityNs: this.#granularityNs,
+      isIgnored: this.#matcher.isEmpty
+        ? undefined
+        : (name, isDirectory) => this.#matcher.ignores(joinPath(dir.path, name), isDirectory),
+    });
     if (found === undefined) return false;
-    for (const { index, name } of found.directories) {
-      const mark = this.#listsByTimes ? recorded.markOf(index) : 0;
-      stack.push({ path: joinPath(dir.path, name), dev: dir.dev, mark });
+    for (const { index, name, dev } of found.directories) {
+      const mark = this.#listsByTimes ? (recorded?.markOf(index) ?? 0) : 0;
+      stack.push({ path: joinPath(dir.path, name), dev, mark });
     }
     this.#result.bytes += found.bytes;
     this.#result.entries += found.count;
     return true;
+  }
+
+  #lookAgain(path: RelPath, recorded: Listing | undefined, dir: FoundDirectory): AsRecorded | undefined {
+    if (this.#digest === undefined) return recorded === undefined ? undefined : looksAsRecorded(dir, recorded);
+    const { names } = dir;
+    const found = names === undefined ? undefined : digestFound(path, { ...dir, names }, this.#digest);
+    return found !== undefined && this.#digests.has(found.digest) ? found : undefined;
   }
 
   /** Puts the directory into the result unless it is as recorded. */
@@ -299,9 +302,8 @@ class Scanner {
   }
 
   #isRecorded(dir: RelPath, bytes: Uint8Array, recorded: Listing | undefined): boolean {
-    const { previous } = this.#request;
-    if (previous.as === 'digests') return this.#digests.has(listingDigest(previous.salt, dir, bytes));
-    return recorded !== undefined && recorded.sameEntries(bytes);
+    if (this.#digest !== undefined) return this.#digests.has(listingDigest(this.#digest, dir, bytes));
+    return recorded?.sameEntries(bytes) === true;
   }
 
   #recorded(dir: RelPath): Listing | undefined {

@@ -4,13 +4,13 @@
  * Invariant: a record that ends as intact holds, byte for byte, what the file held at one moment. It is opened without
  * following a symlink, seen to be where its path says, and checked on the descriptor before and after.
  */
-import type { Hash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import fs, { type BigIntStats } from 'node:fs';
-import { crypto } from '../../base/builtins.ts';
 import { errnoCode, LockstepError, reasonOf } from '../../base/errors.ts';
 import { InstructionEncoder, type Instruction } from '../../delta/instructions.ts';
 import { DeltaSearch } from '../../delta/search.ts';
 import { decodeSignature } from '../../delta/signature-codec.ts';
+import { WholeSum, wholeSumKeyLength } from '../../delta/sums.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { isSafePath, type RelPath } from '../../tree/path.ts';
 import {
@@ -113,9 +113,11 @@ function* sendDelta(out: ChunkBuffer, index: number, source: Source, signature: 
   const { file, before } = source;
   const search = new DeltaSearch(decodeSignature(signature));
   const encoder = new InstructionEncoder();
-  const hash = crypto().createHash('sha256');
+  const key = randomBytes(wholeSumKeyLength);
+  const sum = new WholeSum(key);
   const size = Number(before.size);
   out.header({ kind: recordKinds.delta, bits: 0, index, size });
+  out.put(key);
   const buffer = Buffer.allocUnsafe(Math.min(readBytes, size));
   let left = size;
   let broken: RecordEnd | undefined;
@@ -126,20 +128,18 @@ function* sendDelta(out: ChunkBuffer, index: number, source: Source, signature: 
       break;
     }
     const piece = buffer.subarray(0, count);
-    hash.update(piece);
+    sum.update(piece);
     left -= count;
     yield* putInstructions(out, encoder, search.push(piece));
+    // A few bytes may mean megabytes to be copied over there: they do not wait until a chunk is full of them.
+    yield* out.rest();
     // Where everything matches nothing is sent; the caller gets its turn all the same.
     yield empty;
   }
   if (broken === undefined) yield* putInstructions(out, encoder, search.finish());
   out.number(0);
-  endDelta(out, broken ?? endOfRead(source), hash);
-}
-
-function endDelta(out: ChunkBuffer, end: RecordEnd, hash: Hash): void {
-  out.byte(end);
-  out.put(hash.digest());
+  out.byte(broken ?? endOfRead(source));
+  out.put(sum.digest());
 }
 
 const empty = new Uint8Array(0);

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { crypto } from '../../base/builtins.ts';
 import { LockstepError } from '../../base/errors.ts';
 import { Patch } from '../../delta/patch.ts';
+import { WholeSum, wholeSumKeyLength, wholeSumLength } from '../../delta/sums.ts';
 import { mtimeUs } from '../../tree/entry.ts';
 import type { RelPath } from '../../tree/path.ts';
 import {
@@ -27,8 +28,8 @@ import { DeltaMismatchError, StepError } from './failure.ts';
 import { toFs } from './fs-path.ts';
 import type { Work } from './slices.ts';
 
-/** Whether it is intact, and its SHA-256. */
-const deltaEndBytes = 33;
+/** Whether it is intact, and the sum of the whole. */
+const deltaEndBytes = 1 + wholeSumLength;
 
 const copyBuffer = Buffer.allocUnsafeSlow(1 << 18);
 
@@ -76,7 +77,10 @@ export class StreamContent implements Content {
   *#pass(header: RecordHeader): Work<void> {
     if (header.kind === recordKinds.whole) yield* this.#feed.skip(header.size + 1);
     else if (header.kind === recordKinds.failed) yield* this.#failure(header);
-    else yield* this.#passDelta();
+    else {
+      yield* this.#feed.skip(wholeSumKeyLength);
+      yield* this.#passPieces();
+    }
   }
 
   *#failure(header: RecordHeader): Work<Error> {
@@ -120,14 +124,19 @@ export class StreamContent implements Content {
   }
 
   *#delta(task: FetchTask, header: RecordHeader): Work<Copied> {
+    const sum = new WholeSum(yield* this.#feed.exactly(wholeSumKeyLength));
     const base = header.size === task.source.size ? this.#bases.open(task.path) : undefined;
     if (base === undefined) {
-      yield* this.#passDelta();
+      yield* this.#passPieces();
       throw new SourceChangedError();
     }
     const feed = this.#feed;
     const number = (): Work<number> => this.#number();
-    const hash = crypto().createHash('sha256');
+    const hash = task.digest ? crypto().createHash('sha256') : undefined;
+    const take = (bytes: Uint8Array): void => {
+      sum.update(bytes);
+      hash?.update(bytes);
+    };
     const progress = { left: 0, ended: false };
     try {
       const patch = new Patch({ baseSize: fs.fstatSync(base).size, size: header.size });
@@ -139,10 +148,10 @@ export class StreamContent implements Content {
             progress.left -= piece.length;
             for (const instruction of patch.push(piece)) {
               if (instruction.kind === 'copy') {
-                yield* copyRange(base, file, hash, instruction);
+                yield* copyRange(base, file, take, instruction);
                 made += instruction.length;
               } else {
-                hash.update(instruction.bytes);
+                take(instruction.bytes);
                 writeFully(file, instruction.bytes);
                 made += instruction.bytes.length;
               }
@@ -154,12 +163,12 @@ export class StreamContent implements Content {
         const end = yield* feed.exactly(deltaEndBytes);
         checkEnd(end[0]);
         patch.finish();
-        if (!hash.copy().digest().equals(end.subarray(1))) throw new DeltaMismatchError();
+        if (!sum.digest().equals(end.subarray(1))) throw new DeltaMismatchError();
       });
     } catch (error) {
       if (!progress.ended) {
         yield* feed.skip(progress.left);
-        yield* this.#passDelta();
+        yield* this.#passPieces();
       }
       throw error;
     } finally {
@@ -202,7 +211,8 @@ export class StreamContent implements Content {
     }
   }
 
-  *#passDelta(): Work<void> {
+  /** Passes over the rest of a delta, from the beginning of a piece on. */
+  *#passPieces(): Work<void> {
     for (let length = yield* this.#number(); length > 0; length = yield* this.#number()) yield* this.#feed.skip(length);
     yield* this.#feed.skip(deltaEndBytes);
   }
@@ -213,13 +223,18 @@ export class StreamContent implements Content {
   }
 }
 
-function* copyRange(from: number, to: number, hash: Hash, range: { offset: number; length: number }): Work<void> {
+function* copyRange(
+  from: number,
+  to: number,
+  take: (bytes: Uint8Array) => void,
+  range: { offset: number; length: number },
+): Work<void> {
   for (let done = 0; done < range.length;) {
     const wanted = Math.min(copyBuffer.length, range.length - done);
     const count = fs.readSync(from, copyBuffer, 0, wanted, range.offset + done);
-    // Cut short since its signature was taken: the digest will not fit.
+    // Cut short since its signature was taken: the sum will not fit.
     const piece = count === 0 ? copyBuffer.fill(0, 0, wanted).subarray(0, wanted) : copyBuffer.subarray(0, count);
-    hash.update(piece);
+    take(piece);
     writeFully(to, piece);
     done += piece.length;
     yield { entries: 0, bytes: 0, path: '' };
