@@ -14,7 +14,6 @@ import type { LinkEvent, Summary } from '../link/events.ts';
 import type { Connection } from '../link/live/live-link.ts';
 import type { LinkOptions } from '../link/options.ts';
 import { sourceOf } from '../reconcile/options.ts';
-import { LookedAtHere } from '../replica/agent/looked-at-here.ts';
 import { startAgentThread } from '../replica/agent/thread.ts';
 import { LocalReplica } from '../replica/local/local-replica.ts';
 import type { Endpoint } from '../transport/endpoint.ts';
@@ -94,7 +93,7 @@ export async function hubRoots(
   const { guests, root } = hub;
   if (endpoint.kind === 'local') {
     const roots = { a: root, b: path.resolve(endpoint.path) };
-    return { roots, replicas: { a: new LookedAtHere(), b: startAgentThread() }, guests };
+    return { roots, replicas: { a: startAgentThread(), b: startAgentThread() }, guests };
   }
   const { openRoot } = await import('./remote.ts');
   const { replica, name } = await openRoot(endpoint, settings, control);

@@ -126,8 +126,9 @@ export async function arrival(from, to, paths) {
 
 /** @param {string} path */
 function stateOf(path) {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  return stats === undefined ? 'none' : `${stats.size} ${Math.floor(stats.mtimeMs)}`;
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  // To the microsecond, exactly: as milliseconds, a time just below a whole one is rounded up to it.
+  return stats === undefined ? 'none' : `${stats.size} ${stats.mtimeNs / 1000n}`;
 }
 
 /**
