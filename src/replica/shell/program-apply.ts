@@ -14,9 +14,10 @@
  */
 export const applyProgram = String.raw`
 stage() { mkdir -p -- "$Q/.lockstep/staging/$1" && S="$Q/.lockstep/staging/$1"; }
-# Content of small files and links, as an archive.
+# Content of small files and links, as an archive. Busybox cuts modes by the umask for ordinary users, -p or not; staging
+# itself is its owner's alone.
 extract() {
-  take "$1" | (cd -P -- "$S" && tar -xpof - 2>&1 | (head -n 20; cat >/dev/null); cat >/dev/null)
+  take "$1" | (umask 0; cd -P -- "$S" && tar -xpof - 2>&1 | (head -n 20; cat >/dev/null); cat >/dev/null)
 }
 # Content of one file, or the next piece of it: at the end of what is there.
 append() {
