@@ -27,8 +27,8 @@ export function endpointOf(root: string, command?: readonly string[]): Endpoint 
  * Connects to both roots; when one cannot be reached, the other is not waited for.
  *
  * @param spare agents started beforehand, used up first
- * @param once what will be done, where the roots will not be watched: one that is here is then looked at while the other is being
- *   connected to
+ * @param once what will be done, where the roots will not be watched: then one of two local ones needs no thread (looked-at-here.ts),
+ *   and one that is here is looked at while the other is being connected to
  * @throws what keeps a root from being reached; both are closed then
  */
 export async function connectPair(
@@ -40,7 +40,8 @@ export async function connectPair(
 ): Promise<Connection> {
   if (endpoints.a.kind === 'local' && endpoints.b.kind === 'local') {
     const roots = { a: path.resolve(endpoints.a.path), b: path.resolve(endpoints.b.path) };
-    return { roots, replicas: { a: new LookedAtHere(), b: spare.shift() ?? startAgentThread() } };
+    const thread = (): Replica => spare.shift() ?? startAgentThread();
+    return { roots, replicas: { a: once === undefined ? thread() : new LookedAtHere(), b: thread() } };
   }
   const { openRoot, openRoots } = await import('./remote.ts');
   const failed = new AbortController();

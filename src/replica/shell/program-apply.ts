@@ -14,10 +14,10 @@
  */
 export const applyProgram = String.raw`
 stage() { mkdir -p -- "$Q/.lockstep/staging/$1" && S="$Q/.lockstep/staging/$1"; }
-# Content of small files and links, as an archive.
+# Content of small files and links, as an archive. Busybox cuts modes by the umask for ordinary users, -p or not; staging
+# itself is its owner's alone.
 extract() {
-  cd -P -- "$S" || { take "$1" >/dev/null; return 1; }
-  take "$1" | (tar -xpof - 2>&1 | (head -n 20; cat >/dev/null); cat >/dev/null)
+  take "$1" | (umask 0; cd -P -- "$S" && tar -xpof - 2>&1 | (head -n 20; cat >/dev/null); cat >/dev/null)
 }
 # Content of one file, or the next piece of it: at the end of what is there.
 append() {
@@ -47,7 +47,7 @@ blocks() {
 dress() { line; [ "$2" = - ] || touch -c -m -d "$2" -- "$S/$N" 2>&1; chmod "$1" -- "$S/$N" 2>&1; }
 mkdirs() { i=0; while [ $i -lt "$1" ]; do line; mkdir -p -- "$S/$N" 2>&1; i=$((i + 1)); done; }
 linkto() { line; T=$N; line; [ ! -h "$S/$N" ] && ln -s -- "$T" "$S/$N" 2>&1; [ "$1" = - ] || touch -h -c -m -d "$1" -- "$S/$N" 2>/dev/null; :; }
-drop() { cd -P -- "$S" || return 1; i=0; while [ $i -lt "$1" ]; do line; wipe "$S/$N"; i=$((i + 1)); done; }
+drop() { i=0; while [ $i -lt "$1" ]; do line; wipe "$S/$N"; i=$((i + 1)); done; }
 
 names='D=; line; D=$N; set --; P=; i=0
 while [ $i -lt $C ]; do IFS= read -r p || bye; line; set -- "$@" "./$N"; P="$P$p$nl"; i=$((i + 1)); done'

@@ -3,7 +3,8 @@
  *
  * Plain POSIX, and of the tools only what every busybox has; where a flag is not everywhere, the program tries it once
  * (`facts`) and goes by what it saw. What it must never do is read one byte too many from stdin: `read` takes a line and no more,
- * and everything else goes through `take`.
+ * and everything else goes through `take`; whatever fails, all that was announced is taken.
+ * Should something be left over all the same, it is not run: only lines that begin with the marker are code.
  *
  * Names arrive as lines (names.ts) and are only ever used as `"./$N"` or behind an absolute path, with globbing off. What
  * changes something first goes into the directory with `cd -P` and sees that it is where it should be: then there is no
@@ -190,14 +191,14 @@ unown() { rm -f -- "$Q/.lockstep/.gitignore"; rmdir -- "$Q/.lockstep"; }
 
 # A small file: read, or replaced at once.
 get() { line; cat -- "$Q/.lockstep/$N" 2>/dev/null; }
-put() { line; take "$1" >"$Q/.lockstep/$N.$$" && mv -f -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N"; }
+put() { line; take "$1" | (cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) && mv -f -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N"; }
 # Have files two names here? Has this one?
 hard() { ln -- "$Q/.lockstep/.gitignore" "$Q/.lockstep/hard.$$" 2>/dev/null && HARD=1 || HARD=0; rm -f -- "$Q/.lockstep/hard.$$"; printf %s $HARD; }
 twin() { line; [ "$(stat -c %h -- "$Q/.lockstep/$N" 2>/dev/null)" != 1 ]; }
 # A lock: made only if there is none.
 lock() {
   line
-  take "$1" >"$Q/.lockstep/$N.$$"
+  take "$1" | (cat >"$Q/.lockstep/$N.$$"; cat >/dev/null)
   if ln -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N" 2>/dev/null; then
     rm -f -- "$Q/.lockstep/$N.$$"; return 0
   fi
@@ -245,9 +246,8 @@ rmown() { line; wipe "$Q/.lockstep/$N"; }
 
 # Looks at paths of a list: as many records as there are things.
 FM="$M0 $F %n"
-look() { cd -P -- "$R" && take "$1" | (args stat -c "$FM" 2>/dev/null; cat >/dev/null); }
 FL="$M0 $F %n@{nl}$M0-%N"
-looklinks() { now; cd -P -- "$R" && take "$1" | (args stat -c "$FL" 2>/dev/null; cat >/dev/null); }
+looklinks() { now; take "$1" | (cd -P -- "$R" && args stat -c "$FL" 2>/dev/null; cat >/dev/null); }
 
 # Everything below a directory; further arguments are for find: what not to enter.
 walk() {
@@ -292,20 +292,20 @@ staged() { now; cd -P -- "$S" || return 1; walk .; }
 
 # Which of these directories cannot be listed.
 blind() {
-  cd -P -- "$R" || return 1
+  bad=; cd -P -- "$R" || bad=1
   i=0
   while [ $i -lt "$1" ]; do
     line
-    if [ ! -r "./$N" ] || [ ! -x "./$N" ]; then printf '%s\n' $i; fi
+    if [ -n "$bad" ] || [ ! -r "./$N" ] || [ ! -x "./$N" ]; then printf '%s\n' $i; fi
     i=$((i + 1))
   done
 }
 # Content: of many files one after the other, and a piece of one, in blocks of a megabyte.
-contents() { cd -P -- "$R" && take "$1" | (args cat -- 2>/dev/null; cat >/dev/null); }
+contents() { take "$1" | (cd -P -- "$R" && args cat -- 2>/dev/null; cat >/dev/null); }
 piece() { line; D=$N; line; go "$D" && [ ! -h "./$N" ] && dd if="./$N" bs=1048576 skip="$1" count="$2" 2>/dev/null </dev/null; }
 # Digests, each behind the number of its file. $1: the tool.
 digests() {
-  cd -P -- "$R" || return 1
+  bad=; cd -P -- "$R" || bad=1
   i=0; j=0; set -- "$1" "$2"
   dt=$1; dn=$2; set --
   while [ $i -lt $dn ]; do
@@ -315,6 +315,7 @@ digests() {
 }
 # All at once; where a line is missing, one by one.
 hashes() {
+  [ -z "$bad" ] || return 0
   if [ $# = 1 ]; then hash1 "$1"; return; fi
   case $dt in
     sha256sum) h=$(sha256sum -- "$@" 2>/dev/null </dev/null) ;;
@@ -339,12 +340,12 @@ hash1() {
 }
 # Small files, each behind its number.
 texts() {
-  cd -P -- "$R" || return 1
+  bad=; cd -P -- "$R" || bad=1
   i=0
   while [ $i -lt "$1" ]; do
     line
     printf '%s %s\n' "$M0" $i
-    if [ -h "./$N" ] || ! cat -- "./$N" 2>/dev/null </dev/null; then printf '\n%s!' "$M0"; fi
+    if [ -n "$bad" ] || [ -h "./$N" ] || ! cat -- "./$N" 2>/dev/null </dev/null; then printf '\n%s!' "$M0"; fi
     printf '\n'
     i=$((i + 1))
   done

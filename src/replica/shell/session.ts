@@ -97,7 +97,7 @@ export class Session {
     const before = this.#writing;
     this.#writing = (async () => {
       await before;
-      await this.#write(Buffer.from(`${command.code}; end ${number} $?\n`, 'latin1'));
+      await this.#write(Buffer.from(`${this.marker} ${command.code}; end ${number} $?\n`, 'latin1'));
       for (const input of inputs) await this.#write(input);
     })().catch(() => undefined);
     await this.#writing;
