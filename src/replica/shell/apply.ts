@@ -294,9 +294,11 @@ class FarApplier {
   async #nameUnits(tasks: readonly Task<UnitStep>[]): Promise<void> {
     if (tasks.length === 0) return;
     const ready: Task<UnitStep>[] = [];
-    for (const task of tasks) {
+    const units = tasks.map(({ step }) => this.#stagedUnit(step));
+    await this.#removeFailed(tasks, units);
+    for (const [index, task] of tasks.entries()) {
       const { step, result } = task;
-      const staged = this.#stagedUnit(step);
+      const staged = units[index] ?? this.#stagedUnit(step);
       result.failures.push(...staged.failures);
       result.bytes = staged.bytes;
       if (!staged.isThere) continue;
@@ -337,6 +339,31 @@ class FarApplier {
       const found = again.get(step.path)?.entry;
       if (found !== undefined) result.observed = found;
     }
+  }
+
+  /** What arrived in part must not get a name with its directory. */
+  async #removeFailed(tasks: readonly Task<UnitStep>[], units: readonly { failures: Failure[] }[]): Promise<void> {
+    const touched: UnitStep[] = [];
+    const names: string[] = [];
+    for (const [index, { step }] of tasks.entries()) {
+      const place = this.#places.get(step.path) ?? '';
+      for (const { path } of units[index]?.failures ?? []) {
+        const name = `${place}/${baseName(path)}`;
+        if (path === step.path || !this.#staged.has(name)) continue;
+        names.push(name);
+        touched.push(step);
+      }
+    }
+    if (names.length === 0) return;
+    await this.#stager.drop(names);
+    for (const step of new Set(touched)) {
+      const place = this.#places.get(step.path) ?? '';
+      await this.#stager.dir(place, syncedMode(step.source) | 0o700, mtimeUs(step.source));
+    }
+    await this.#stager.settle();
+    const left = new Map<string, Found>(this.#staged);
+    for (const name of names) left.delete(name);
+    this.#staged = left;
   }
 
   /** What is in staging of a new directory. */

@@ -4,6 +4,7 @@
  */
 import { GuardError, LockstepError } from '../../base/errors.ts';
 import type { OpenRequest } from '../replica.ts';
+import { cannotWrite } from './cannot-write.ts';
 import { lineOf } from './names.ts';
 import type { Session } from './session.ts';
 import type { Tools } from './tools.ts';
@@ -52,20 +53,20 @@ async function tryLock(
   force: boolean,
   root: string,
 ): Promise<{ owner: Record<string, unknown> | undefined } | undefined> {
-  if (await create(session, 'lock', mine)) return undefined;
+  if (await create(session, root, 'lock', mine)) return undefined;
   // Whoever finds a dead owner's lock replaces it under a second one, held for an instant.
   const guard = 'lock.takeover';
-  if (!(await create(session, guard, mine))) {
+  if (!(await create(session, root, guard, mine))) {
     const other = await ownerOf(session, guard);
     if (other !== undefined && (await isAlive(session, tools, other))) return { owner: other };
     await remove(session, guard);
-    if (!(await create(session, guard, mine))) return { owner: await ownerOf(session, guard) };
+    if (!(await create(session, root, guard, mine))) return { owner: await ownerOf(session, guard) };
   }
   try {
     const owner = await ownerOf(session, 'lock');
     if (owner !== undefined && !force && (await isAlive(session, tools, owner))) return { owner };
     await remove(session, 'lock');
-    if (await create(session, 'lock', mine)) return undefined;
+    if (await create(session, root, 'lock', mine)) return undefined;
     const winner = await ownerOf(session, 'lock');
     if (winner === undefined) throw new LockstepError('io', `cannot write into ${root}/.lockstep`, { path: root });
     return { owner: winner };
@@ -74,10 +75,12 @@ async function tryLock(
   }
 }
 
-async function create(session: Session, name: string, owner: LockOwner): Promise<boolean> {
+async function create(session: Session, root: string, name: string, owner: LockOwner): Promise<boolean> {
   const text = Buffer.from(JSON.stringify(owner));
   const input = Buffer.concat([Buffer.from(`${lineOf(name)}\n`), text]);
-  return (await session.run({ code: `lock ${text.length}`, input, limit: 4096 })).status === 0;
+  const { status, output } = await session.run({ code: `lock ${text.length}`, input, limit: 4096 });
+  if (status === 2) throw cannotWrite(root, output);
+  return status === 0;
 }
 
 async function remove(session: Session, name: string): Promise<void> {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { GuardError, LockstepError } from '../../base/errors.ts';
 import { encodeName } from '../../tree/path.ts';
 import type { OpenedRoot, OpenRequest, RootProbe } from '../replica.ts';
+import { cannotWrite } from './cannot-write.ts';
 import { readRecords, type FarRoot } from './far-root.ts';
 import { takeLock } from './lock.ts';
 import { lineOf } from './names.ts';
@@ -149,14 +150,6 @@ async function checkOwn(session: Session, root: string): Promise<void> {
   throw new LockstepError('state', `${root}/.lockstep is not a directory`, {
     path: `${root}/.lockstep`,
     hint: 'Lockstep keeps its history and staging there: rename or remove it.',
-  });
-}
-
-function cannotWrite(root: string, said: Buffer): LockstepError {
-  const reason = said.toString('utf8').trim().split(': ').pop()?.toLowerCase() ?? '';
-  return new LockstepError('io', `cannot write into ${root}: ${reason}`, {
-    path: root,
-    hint: 'Check its permissions and that it is not mounted read-only.',
   });
 }
 

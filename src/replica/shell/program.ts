@@ -198,7 +198,7 @@ twin() { line; [ "$(stat -c %h -- "$Q/.lockstep/$N" 2>/dev/null)" != 1 ]; }
 # A lock: made only if there is none.
 lock() {
   line
-  take "$1" | (cat >"$Q/.lockstep/$N.$$"; cat >/dev/null)
+  take "$1" | (cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) 2>&1 || return 2
   if ln -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N" 2>/dev/null; then
     rm -f -- "$Q/.lockstep/$N.$$"; return 0
   fi

@@ -48,7 +48,7 @@ export class Stager {
   async dir(name: string, mode: number, mtimeUs: bigint | undefined): Promise<void> {
     if (this.#root.tools.tar !== 'none') {
       await this.makeRoom(0);
-      this.archive.add({ name, type: 'dir', mode, size: 0, mtimeUs: mtimeUs ?? 0n });
+      this.archive.add({ name, type: 'dir', mode, size: 0, mtimeUs: mtimeUs ?? BigInt(Date.now()) * 1000n });
       return;
     }
     const { session, tools } = this.#root;
