@@ -62,7 +62,7 @@ describe('mistakes', () => {
     { args: ['sync', 'a', 'b', '--dryrun'], says: /--dry-run/ },
     { args: ['push', 'a', 'b', '--forse'], says: /--force/ },
     { args: ['sync', 'a'], says: /Try: lockstep sync --help/ },
-    { args: ['sync', 'a', 'b', 'c'], says: /Try: lockstep sync --help/ },
+    { args: ['pull', 'a', 'b', 'c'], says: /Try: lockstep pull --help/ },
     { args: ['sync', '', 'b'], says: /a root is empty/ },
     {
       args: ['sync', 'a', 'b', '--on-conflict', 'newest'],
