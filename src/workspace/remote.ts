@@ -1,7 +1,7 @@
 /** From an endpoint to the replica behind it. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { LockstepError } from '../base/errors.ts';
+import { LockstepError, UsageError } from '../base/errors.ts';
 import { foreseeScans } from '../link/foresee.ts';
 import { placeOnHost } from '../link/link-id.ts';
 import type { LinkOptions } from '../link/options.ts';
@@ -138,6 +138,12 @@ export async function openRoot(
   }
   if (settings.agent === 'sh' || (settings.agent === 'auto' && far.facts.node === undefined)) {
     const name = formatEndpoint(endpoint);
+    try {
+      refuseWithoutNode(name, settings.connection);
+    } catch (error) {
+      await far.close();
+      throw error;
+    }
     const replica = await startShellReplica(async (text) => (await far.startProgram(text)).process, {
       root: far.root,
       name,
@@ -155,6 +161,15 @@ export async function openRoot(
   const { root } = far;
   startedAt = Date.now();
   return arrived(await connected(endpoint, await far.startAgent(program), { ...known, root, startedAt }));
+}
+
+/** What only the agent's wire can do is refused where a plain shell serves: an option must not be taken and then ignored. */
+function refuseWithoutNode(name: string, { compress, bytesPerSecond = 0 }: RemoteOptions['connection']): void {
+  const option = bytesPerSecond > 0 ? '--bwlimit' : compress === 'on' ? '--compress on' : undefined;
+  if (option === undefined) return;
+  throw new UsageError(`${name}: ${option} needs Node over there, and a plain shell serves this root`, {
+    hint: `Leave it out (ssh has its own: --ssh-option Compression=yes), or install Node 18 or later there.`,
+  });
 }
 
 async function connected(

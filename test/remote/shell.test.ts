@@ -255,3 +255,18 @@ describe('which agent', () => {
     expect(() => execFileSync('pgrep', ['-f', '/lockstep-far-[A-Za-z0-9]*/bin/sh$'])).toThrow();
   });
 });
+
+it('what only the agent can do is refused, not ignored', async () =>
+  withFar('dash', async (pair, run) => {
+    write(pair.a, { f: 'o' });
+    for (const option of [
+      ['--bwlimit', '1MB'],
+      ['--compress', 'on'],
+    ]) {
+      const ran = await run('sync', ...option);
+      expect(ran.code, ran.stdout).toBe(64);
+      expect(ran.stdout).toMatch(new RegExp(`${option.join(' ').replace(' 1MB', '')} needs Node over there`));
+      expect(fs.existsSync(pair.b)).toBe(false);
+    }
+    expect((await run('sync', '--bwlimit', '0')).code).toBe(0);
+  }));
