@@ -57,7 +57,7 @@ export function openRoots(
   const local = new LocalReplica();
   const [nearEnd, farEnd] = [ends[near], ends[far]];
   if (nearEnd.kind !== 'local' || farEnd.kind === 'local') throw new Error('one root is here and one is not');
-  const ahead = new LookAhead(local, { near: nearEnd.path, far: farEnd, nearSide: near }, link);
+  const ahead = new LookAhead(local, { near: nearEnd.path, far: farEnd, nearSide: near }, link, control.signal);
   const here = Promise.resolve({ replica: local, name: path.resolve(nearEnd.path) });
   const there = openRoot(farEnd, settings, control, ahead);
   return near === 'a' ? [here, there] : [there, here];
@@ -72,6 +72,7 @@ class LookAhead {
     private readonly local: LocalReplica,
     private readonly ends: { near: string; far: RemoteEndpoint; nearSide: Side },
     private readonly link: LinkOptions,
+    private readonly signal: AbortSignal,
   ) {}
 
   /** Digests of what is recorded of the far side: once, as what they are of takes memory. */
@@ -95,7 +96,7 @@ class LookAhead {
       if (foreseen === undefined) return;
       const { previous } = foreseen[farSide];
       if (previous.as === 'packed') this.#digests = prepareDigests(previous.layers);
-      this.local.lookAhead(near, foreseen[nearSide]);
+      this.local.lookAhead(near, foreseen[nearSide], this.signal);
     } catch {
       // A guess that fails is none: what is wrong is told by whoever needs it.
     }

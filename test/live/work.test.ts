@@ -31,11 +31,11 @@ describe('one edit in a tree of 100,000 files', () => {
         const logged = (): number => log.reduce((sum, name) => sum + fs.statSync(name).size, 0);
         // What the first look brought has been looked at again over there.
         await live.until(() => live.of('pass').some(({ looked }) => (looked as { remote: number }).remote > 100_000));
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await live.quiet();
         const [passes, bytes] = [live.of('pass').length, logged()];
         fs.writeFileSync(path.join(pair.a, 'd5/e555/f55'), 'edited');
         await live.until(() => contentOf(path.join(pair.b, 'd5/e555/f55')) === 'edited');
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await live.quiet();
         const own = live.of('pass').slice(passes);
         const looked = own.reduce((sum, pass) => {
           const { local, remote } = pass['looked'] as { local: number; remote: number };

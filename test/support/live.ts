@@ -6,7 +6,7 @@ import { Pair } from './pair.ts';
 import { comparable } from './tree.ts';
 
 /** However slow a machine is, what has not happened by then is not going to. */
-const patienceMs = 40_000;
+const patienceMs = 90_000;
 
 export interface LiveRunOptions {
   args?: readonly string[];
@@ -63,6 +63,16 @@ export class LiveRun {
         );
       }
       await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** Waits until nothing was told for a while: whatever follows on what was done has been told by then. */
+  async quiet(forMs = 1500): Promise<void> {
+    const deadline = Date.now() + patienceMs;
+    for (let [seen, since] = [-1, Date.now()]; Date.now() - since < forMs;) {
+      if (this.events.length !== seen) [seen, since] = [this.events.length, Date.now()];
+      if (Date.now() > deadline) throw new Error('it does not come to rest');
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 

@@ -17,7 +17,8 @@ export class Pair {
   }
 
   remove(): void {
-    fs.rmSync(this.dir, { recursive: true, force: true });
+    // A far side whose controller is gone may still be tidying up.
+    fs.rmSync(this.dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
   /** Writes the same tree to A and lets a first run bring it to B. */

@@ -45,6 +45,8 @@ export class Connected {
   readonly #watching: Promise<void>[] = [];
   /** Watched sides that do not tell: looked at wholly, now and then. */
   readonly polled: Side[] = [];
+  /** How many directories are polled, as it was told last. */
+  readonly #polledTold = { a: 0, b: 0 };
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
   #isFirst = true;
@@ -220,6 +222,10 @@ export class Connected {
         break;
       case 'polled': {
         const { directories, reason } = event;
+        // Their number goes up and down with the tree: it is told when it is another story.
+        const told = this.#polledTold[side];
+        if (directories > 0 && told > 0 && directories <= told * 2) break;
+        this.#polledTold[side] = directories;
         const message =
           directories === 0
             ? `${roots[side]}: all directories are watched again`

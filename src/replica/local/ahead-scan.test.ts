@@ -50,7 +50,7 @@ function names({ changed }: ScanResult): string[] {
 
 /** Begins a scan and then adds a file two levels down: who sees it has looked again. */
 function lookAheadThenChange(request: ScanRequest): void {
-  replica.lookAhead(root, request);
+  replica.lookAhead(root, request, new AbortController().signal);
   // Its first slice walks all of so small a tree.
   fs.writeFileSync(path.join(root, 'sub/new'), 'new');
 }
@@ -97,7 +97,7 @@ it('does not answer for a root that was replaced, or that has something new in i
   await replica.close();
 
   replica = new LocalReplica();
-  replica.lookAhead(root, everything);
+  replica.lookAhead(root, everything, new AbortController().signal);
   fs.writeFileSync(path.join(root, 'another'), '');
   await open();
   expect(names(await replica.scan(everything, control))).toEqual(['another', 'other']);
@@ -117,8 +117,8 @@ it('does not answer after this replica has changed something', async () => {
 });
 
 it('leaves what is wrong with a root to be told when it is opened, and ends when it is closed', async () => {
-  replica.lookAhead(path.join(base, 'missing'), everything);
-  replica.lookAhead(root, everything);
+  replica.lookAhead(path.join(base, 'missing'), everything, new AbortController().signal);
+  replica.lookAhead(root, everything, new AbortController().signal);
   await replica.close();
   await expect(replica.scan(everything, control)).rejects.toThrow('not open');
 });

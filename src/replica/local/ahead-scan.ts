@@ -23,14 +23,20 @@ export class AheadScan {
   readonly #before: RootStamp;
   readonly #result: Promise<ScanResult | undefined>;
 
-  /** @param root a directory, as it will be opened. @throws what makes it impossible to begin */
-  constructor(root: string, request: ScanRequest) {
+  /**
+   * @param root a directory, as it will be opened
+   * @param signal ends it: while it goes on, nothing else in this thread gets on quickly
+   * @throws what makes it impossible to begin
+   */
+  constructor(root: string, request: ScanRequest, signal: AbortSignal) {
     this.#root = root;
     this.#request = request;
     this.#before = stampOf(root);
     const granularityNs = granularityOf(root);
     const handles = new DirHandles(root);
-    this.#result = drive(scanRoot(handles, granularityNs, request), { signal: this.#stop.signal })
+    this.#result = drive(scanRoot(handles, granularityNs, request), {
+      signal: AbortSignal.any([this.#stop.signal, signal]),
+    })
       // What is wrong is found again, and told, by the scan that is asked for.
       .catch(() => undefined)
       .finally(() => handles.close());

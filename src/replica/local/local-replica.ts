@@ -129,10 +129,10 @@ export class LocalReplica implements Replica {
   }
 
   /** Begins a scan that will probably be asked for, of a root that is not open yet. */
-  lookAhead(root: string, request: ScanRequest): void {
+  lookAhead(root: string, request: ScanRequest, signal: AbortSignal): void {
     if (this.#opened !== undefined || this.#ahead !== undefined) return;
     try {
-      this.#ahead = new AheadScan(fs.realpathSync(root), request);
+      this.#ahead = new AheadScan(fs.realpathSync(root), request, signal);
     } catch {
       // What is wrong with the root is told when it is opened.
     }
