@@ -13,7 +13,7 @@ export async function runCycle(request: LinkRequest): Promise<Summary> {
   const report = new Report(request.listener, request.options.dryRun);
   const session = new Session(request);
   try {
-    await session.open(report);
+    await session.open(report, true);
     await runPass({
       session,
       report,

@@ -20,16 +20,20 @@ export function foreseeScans(
   try {
     const { id, swapped } = linkIdOf(places.a, places.b);
     const baseline = Baseline.load(options.stateDir, id, swapped);
-    const request = (side: Side): ScanRequest => ({
-      rules: options.rules,
-      ignoreFiles: [],
-      scope: options.scope,
-      previous: { as: 'packed', layers: baseline.packed(side) },
-      reportAll: options.checksum,
-    });
-    return { a: request('a'), b: request('b') };
+    return { a: scanRequestOf('a', options, baseline), b: scanRequestOf('b', options, baseline) };
   } catch {
     // A state that cannot be read is told when it is needed.
     return undefined;
   }
+}
+
+/** The first scan of a side, as it will be asked for. */
+export function scanRequestOf(side: Side, options: LinkOptions, baseline: Baseline): ScanRequest {
+  return {
+    rules: options.rules,
+    ignoreFiles: [],
+    scope: options.scope,
+    previous: { as: 'packed', layers: baseline.packed(side) },
+    reportAll: options.checksum,
+  };
 }

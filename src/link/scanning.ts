@@ -8,6 +8,7 @@ import { listingNow, type ReconcileInput, type SideState } from '../reconcile/in
 import { sourceOf, type ReconcileOptions, type Side } from '../reconcile/options.ts';
 import type { OpenedRoot, Replica, ScanRequest, ScanResult } from '../replica/replica.ts';
 import type { Baseline } from './baseline/baseline.ts';
+import { scanRequestOf } from './foresee.ts';
 import { ignoreFilesFor } from './ignore-files.ts';
 import type { LinkOptions } from './options.ts';
 import type { Report } from './report.ts';
@@ -60,13 +61,7 @@ export async function scanSide(
   const replica = task.replicas[side];
   const { options, report } = task;
   if (replica === undefined) return emptyScan(options.rules);
-  const request: ScanRequest = {
-    rules: options.rules,
-    ignoreFiles,
-    scope: options.scope,
-    previous: { as: 'packed', layers: task.baseline.packed(side) },
-    reportAll: options.checksum,
-  };
+  const request: ScanRequest = { ...scanRequestOf(side, options, task.baseline), ignoreFiles };
   const onProgress = (progress: { entries: number }): void => {
     entries[side] = progress.entries;
     report.progress('scanning', entries.a + entries.b, 0);

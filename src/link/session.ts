@@ -9,6 +9,7 @@ import { isMirror, sourceOf, type Mode, type Side } from '../reconcile/options.t
 import type { Control, OpenedRoot, OpenRequest, Replica, RootProbe } from '../replica/replica.ts';
 import { Baseline } from './baseline/baseline.ts';
 import type { Listener } from './events.ts';
+import { scanRequestOf } from './foresee.ts';
 import { linkIdOf, placeOnHost, type LinkId } from './link-id.ts';
 import { Journal } from './journal.ts';
 import type { LinkOptions } from './options.ts';
@@ -84,14 +85,20 @@ export class Session {
     return { a: opened(this.opened.a), b: opened(this.opened.b) };
   }
 
-  /** Looks at the roots, locks them, and puts right what a dead run left. @throws GuardError, InterruptedError, LockstepError */
-  async open(report: Report): Promise<void> {
+  /**
+   * Looks at the roots, locks them, and puts right what a dead run left.
+   *
+   * @param looksAhead the roots will be scanned once, and not be watched: that may begin while threads are still coming up
+   * @throws GuardError, InterruptedError, LockstepError
+   */
+  async open(report: Report, looksAhead = false): Promise<void> {
     const { roots, replicas, options } = this.request;
     const [a, b] = await Promise.all([replicas.a.probe(roots.a), replicas.b.probe(roots.b)]);
     const probes: Probes = { a, b };
     const link = linkIdOf(placeOf(a), placeOf(b));
     const baseline = this.#loadBaseline(link.id, link.swapped, report);
     checkRoots(roots, probes, options, baseline.exists && !options.rebaseline);
+    if (looksAhead && baseline.exists && !options.cleanOutFirst) this.#lookAhead(probes, baseline);
     await this.#open(probes, report);
     this.#options = withoutStateDir(options, this.opened);
     await this.#checkIdentities(link.id, baseline, report);
@@ -105,6 +112,15 @@ export class Session {
     this.#link = link;
     this.#baseline = baseline;
     this.#journal = journal;
+  }
+
+  /** On the guess that all is as at the last run; a scan that turns out to be another one is made anew. */
+  #lookAhead(probes: Probes, baseline: Baseline): void {
+    const { replicas, options, signal } = this.request;
+    for (const side of sides) {
+      const request = scanRequestOf(side, options, baseline);
+      if (probes[side].kind === 'directory') replicas[side].lookAhead?.(probes[side].realPath, request, signal);
+    }
   }
 
   /** Says that something is about to be recorded: `close` then ends the record in good order. */

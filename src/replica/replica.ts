@@ -253,6 +253,11 @@ export interface Replica {
   open(request: OpenRequest): Promise<OpenedRoot>;
   scan(request: ScanRequest, control: Control): Promise<ScanResult>;
   /**
+   * Begins a scan that will probably be asked for, of a root that is not open yet (local/ahead-scan.ts), where nothing is lost
+   * by that: others are being waited for.
+   */
+  lookAhead?(root: string, request: ScanRequest, signal: AbortSignal): void;
+  /**
    * Watches the root from the next scan on: each full scan watches what it finds. What may have changed since is told as
    * it comes; ends when the signal is aborted. Once; beside all other calls. Undefined where a replica cannot watch.
    */

@@ -43,6 +43,10 @@ export class LookedAtHere implements Replica {
     return opened;
   }
 
+  lookAhead(root: string, request: ScanRequest, signal: AbortSignal): void {
+    this.#here.lookAhead(root, request, signal);
+  }
+
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {
     return this.#here.scan(request, control);
   }
@@ -78,6 +82,7 @@ export class LookedAtHere implements Replica {
   }
 
   async cleanOut(control: Control): Promise<{ removed: number; failures: Failure[] }> {
+    this.#here.dropAhead();
     return (await this.#working()).cleanOut(control);
   }
 

@@ -71,7 +71,10 @@ function isSame({ previous, ...rest }: ScanRequest, { previous: other, ...otherR
 function isSameRecord(one: Recorded, other: Recorded): boolean {
   if (one.as !== 'packed' || other.as !== 'packed') return false;
   return (
-    one.layers.length === other.layers.length &&
-    one.layers.every((layer, at) => Buffer.compare(layer, other.layers[at] ?? new Uint8Array(0)) === 0)
+    one.layers.length === other.layers.length && one.layers.every((layer, at) => isSameBytes(layer, other.layers[at]))
   );
+}
+
+function isSameBytes(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return one === other || (other !== undefined && Buffer.compare(one, other) === 0);
 }

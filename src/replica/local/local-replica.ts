@@ -206,7 +206,7 @@ export class LocalReplica implements Replica {
   async apply(batch: ApplyBatch, control: Control, content?: AsyncIterable<Uint8Array>): Promise<StepResult[]> {
     const opened = this.#writable();
     opened.madeFrom = undefined;
-    this.#dropAhead();
+    this.dropAhead();
     // One batch after the other, whatever the caller has sent ahead: later ones build on the directories of earlier ones.
     const before = this.#applying;
     const own = async (): Promise<StepResult[]> => {
@@ -240,7 +240,7 @@ export class LocalReplica implements Replica {
 
   async cleanOut(control: Control): Promise<{ removed: number; failures: Failure[] }> {
     const { handles, history } = this.#writable();
-    this.#dropAhead();
+    this.dropAhead();
     return drive(cleanOutRoot(handles, history), control);
   }
 
@@ -288,8 +288,8 @@ export class LocalReplica implements Replica {
     return this.#looking;
   }
 
-  /** What it has seen is about to be changed. */
-  #dropAhead(): void {
+  /** What a scan that was begun ahead has seen is about to be changed. */
+  dropAhead(): void {
     void this.#ahead?.close();
     this.#ahead = undefined;
   }
