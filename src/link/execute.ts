@@ -105,7 +105,9 @@ class Executor {
       if (step.op === 'mkdir') this.#noteClosing(step.side, step.path, step.source, false);
       if (step.op !== 'tree') continue;
       for (const unit of unitsOf(step, view)) {
-        if (!isFilledLater(unit.listing)) continue;
+        // One that denies its owner something gets its mode after its name (apply.ts): a kill in between must not leave it open.
+        const isShut = (syncedMode(unit.source) & 0o700) !== 0o700;
+        if (!isFilledLater(unit.listing) && !isShut) continue;
         const expected = unit.path === step.path;
         this.#noteClosing(step.side, unit.path, unit.source, true);
         if (expected) this.#outcomes.expect(unit.path);

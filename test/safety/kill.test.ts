@@ -15,6 +15,7 @@ const moments: Record<string, Omit<Injection, 'run'>> = {
   'before the token of a root is written': { call: 'renameSync', match: /links\/[0-9a-f]{32}\.\w+ \S*\.lockstep/ },
   'as a directory is about to be named': { call: 'renameSync', match: /staging\S+\/d\d+ / },
   'as a new directory was named': { call: 'renameSync', match: /staging\S+\/d\d+ /, nth: 3, when: 'after' },
+  'before a new directory is shut': { call: 'chmodSync', match: /^\/proc\/self\/fd\/\d+ 365$/ },
   'as a file of a ring was parked': { call: 'renameSync', match: /parked\/\d+$/, when: 'after' },
   'as a parked file got its new name': { call: 'linkSync', match: /parked\/\d+ /, when: 'after' },
   'as a directory was renamed': { call: 'renameSync', match: /\/tree(-2)? \S+\/tree(-2)?$/, when: 'after' },
