@@ -1,5 +1,4 @@
 /** An opened root over there, and what everything in this room needs to know of it. */
-import { LockstepError } from '../../base/errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { RelPath } from '../../tree/path.ts';
 import type { OpenRequest } from '../replica.ts';
@@ -105,7 +104,6 @@ export async function guarded<T>(session: Session, act: () => Promise<T>): Promi
     return await act();
   } catch (error) {
     if (error instanceof BadRecordError) session.broken(error.message);
-    if (error instanceof LockstepError) throw error;
     throw error;
   }
 }
