@@ -19,8 +19,8 @@ const sections = [
   ['build', ['scripts/build.js']],
   ['options', ['scripts/options-doc.js', '--check']],
   ['notices', ['scripts/notices.js', '--check']],
-  ['vitest', [bin('vitest/vitest.mjs'), 'run', ...process.argv.slice(2)]],
   ['installed package', ['scripts/smoke.js']],
+  ['vitest', [bin('vitest/vitest.mjs'), 'run', ...process.argv.slice(2)]],
 ];
 
 /** Runs a section; a signal counts as failure too, as it leaves no status. */

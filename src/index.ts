@@ -16,4 +16,5 @@ export type { LiveSummary } from './link/live/totals.ts';
 export { star, type StarRequest, type StarResult } from './workspace/star.ts';
 export { pull, push, sync, type SyncRequest } from './workspace/sync.ts';
 export { watch, type Watch, type WatchRequest } from './workspace/watch.ts';
+export type { Direction } from './workspace/direction.ts';
 export type { SyncOptions } from './workspace/options.ts';

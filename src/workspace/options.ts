@@ -14,6 +14,7 @@ import type { Mode, Side } from '../reconcile/options.ts';
 import { checkPattern } from '../tree/ignore/check.ts';
 import { presets } from '../tree/ignore/presets.ts';
 import { isSafePath } from '../tree/path.ts';
+import type { Direction } from './direction.ts';
 import type { RemoteOptionsGiven } from './remote-options.ts';
 import type { RemoteSettings } from './remote.ts';
 
@@ -264,9 +265,6 @@ export const syncOptionsSchema = z.strictObject({
 /** Options as a user gives them; everything is optional. */
 export type SyncOptions = z.input<typeof syncOptionsSchema>;
 type Parsed = z.output<typeof syncOptionsSchema>;
-
-/** Which way a command goes; `local` is the first root of sync and push, the second of pull. */
-export type Direction = 'sync' | 'push' | 'pull';
 
 /** Checks options and turns them into a link's. @throws UsageError naming the option and what it takes */
 export function linkOptions(direction: Direction, given: SyncOptions, command: string): LinkOptions {

@@ -18,7 +18,8 @@ import { startAgentThread } from '../replica/agent/thread.ts';
 import { LocalReplica } from '../replica/local/local-replica.ts';
 import type { Endpoint } from '../transport/endpoint.ts';
 import { endpointOf, type ConnectControl } from './connect.ts';
-import { linkOptions, remoteOptions, type Direction } from './options.ts';
+import type { Direction } from './direction.ts';
+import { linkOptions, remoteOptions } from './options.ts';
 import type { RemoteSettings } from './remote.ts';
 import type { SyncRequest } from './sync.ts';
 

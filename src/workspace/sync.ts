@@ -4,7 +4,8 @@ import { runCycle } from '../link/cycle.ts';
 import type { LinkEvent, Summary } from '../link/events.ts';
 import type { Replica } from '../replica/replica.ts';
 import { connectPair, endpointOf } from './connect.ts';
-import { linkOptions, remoteOptions, type Direction, type SyncOptions } from './options.ts';
+import type { Direction } from './direction.ts';
+import { linkOptions, remoteOptions, type SyncOptions } from './options.ts';
 
 export interface SyncRequest extends SyncOptions {
   /** Stops the run: staging is cleaned up, what is done stays done, and `InterruptedError` is thrown. */

@@ -5,7 +5,8 @@ import { LiveLink, type Connection } from '../link/live/live-link.ts';
 import type { LiveSummary } from '../link/live/totals.ts';
 import type { Replica } from '../replica/replica.ts';
 import { connectPair, endpointOf } from './connect.ts';
-import { linkOptions, liveOptions, remoteOptions, type Direction } from './options.ts';
+import type { Direction } from './direction.ts';
+import { linkOptions, liveOptions, remoteOptions } from './options.ts';
 import { checkStar, Hub, hubRoots } from './star.ts';
 import type { SyncRequest } from './sync.ts';
 

@@ -2,7 +2,8 @@
 import { Command, Option } from '@commander-js/extra-typings';
 import { exitCodes, LockstepError, UsageError } from '../../base/errors.ts';
 import type { LinkEvent, Summary } from '../../link/events.ts';
-import { optionMeta, syncOptionsSchema, type Direction, type SyncOptions } from '../../workspace/options.ts';
+import type { Direction } from '../../workspace/direction.ts';
+import { optionMeta, syncOptionsSchema, type SyncOptions } from '../../workspace/options.ts';
 import { star } from '../../workspace/star.ts';
 import { pull, push, sync, type SyncRequest } from '../../workspace/sync.ts';
 import { watch } from '../../workspace/watch.ts';
