@@ -5,6 +5,7 @@
 import type * as ChildProcess from 'node:child_process';
 import type * as Crypto from 'node:crypto';
 import { createRequire } from 'node:module';
+import type * as V8 from 'node:v8';
 import type * as Zlib from 'node:zlib';
 
 export function crypto(): typeof Crypto {
@@ -13,6 +14,10 @@ export function crypto(): typeof Crypto {
 
 export function childProcess(): typeof ChildProcess {
   return builtin('node:child_process') as typeof ChildProcess;
+}
+
+export function v8(): typeof V8 {
+  return builtin('node:v8') as typeof V8;
 }
 
 export function zlib(): typeof Zlib {

@@ -1,12 +1,10 @@
 /** The command tree, and the one place where an error becomes a message and an exit code. */
+import type { Worker } from 'node:worker_threads';
 import { Command, CommanderError } from '@commander-js/extra-typings';
+import { v8 } from '../base/builtins.ts';
 import { exitCodes, LockstepError, UsageError } from '../base/errors.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { historyCommand } from './commands/history.ts';
-import { restoreCommand } from './commands/restore.ts';
-import { serveCommand } from './commands/serve.ts';
 import { pullCommand, pushCommand, syncCommand, type Run } from './commands/sync.ts';
-import type { Replica } from '../replica/replica.ts';
+import { agentIn } from '../replica/agent/thread.ts';
 import { version } from '../base/version.ts';
 import { printError } from './render/error.ts';
 
@@ -27,8 +25,15 @@ Exit codes:
   64 wrong usage                                130 interrupted
 `;
 
-/** Runs a command line. @returns the exit code; never throws for what a user can do wrong */
-export async function runProgram(argv: readonly string[], agents: readonly Replica[]): Promise<number> {
+/**
+ * Runs a command line.
+ *
+ * @param workers threads for agents, just started
+ * @returns the exit code; never throws for what a user can do wrong
+ */
+export async function runProgram(argv: readonly string[], workers: readonly Worker[]): Promise<number> {
+  const agents = workers.map(agentIn);
+  for (const worker of workers) worker.once('online', spareProcessors);
   // A reader that stops reading (`| head`) is not an error, and no reason to leave a run half-done.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -54,15 +59,7 @@ export async function runProgram(argv: readonly string[], agents: readonly Repli
     });
   const { words, command } = splitCommand(argv);
   const run: Run = { agents, remoteCommand: command, setExitCode };
-  const commands: Command[] = [
-    syncCommand(run),
-    pushCommand(run),
-    pullCommand(run),
-    historyCommand(),
-    restoreCommand(),
-    serveCommand(),
-    doctorCommand(run),
-  ];
+  const commands = await commandsFor(words[2], run);
   for (const command of commands) program.addCommand(inheritSettings(command, program));
   try {
     await program.parseAsync(withoutHelpFor(words, commands));
@@ -72,6 +69,30 @@ export async function runProgram(argv: readonly string[], agents: readonly Repli
   } finally {
     await Promise.allSettled(agents.map((agent) => agent.close()));
   }
+}
+
+/** The commands; of a line that begins with one of those that sync, only that: the others need not be loaded. */
+async function commandsFor(first: string | undefined, run: Run): Promise<Command[]> {
+  const syncing = { sync: syncCommand, push: pushCommand, pull: pullCommand };
+  if (first === 'sync' || first === 'push' || first === 'pull') return [syncing[first](run)];
+  const { doctorCommand, historyCommand, restoreCommand, serveCommand } = await import('./commands/others.ts');
+  return [
+    ...Object.values(syncing).map((make) => make(run)),
+    historyCommand(),
+    restoreCommand(),
+    serveCommand(),
+    doctorCommand(run),
+  ];
+}
+
+/**
+ * Both roots are looked at at the same time: helpers of the garbage collector would only take processors from that, 4 % of a run
+ * in which nothing changed. V8 asks anew at each collection, so it may be set when V8 is already running; that is not so of
+ * every such flag: --single-threaded-gc crashes. But not before a thread is up: with any flag changed, V8 does not use what
+ * it keeps ready compiled, and a thread takes 50 ms to start instead of 24.
+ */
+function spareProcessors(): void {
+  v8().setFlagsFromString('--no-parallel-scavenge');
 }
 
 /** What stands behind `--` of the commands that sync is the command that leads to the far side: commander never sees it. */

@@ -11,7 +11,6 @@ import { reconcile, type Reconciled } from '../reconcile/reconcile.ts';
 import type { OpenedRoot } from '../replica/replica.ts';
 import { actionsOf } from './actions.ts';
 import { atomicMatcher } from './atomic.ts';
-import { execute } from './execute.ts';
 import { checkPlan } from './guards.ts';
 import type { Report } from './report.ts';
 import { reportScans, type Scans, type ScanTask } from './scanning.ts';
@@ -215,6 +214,8 @@ class Pass {
     }
     await session.intend(this.#request.tokenValidMs);
     const { swapped } = session.link;
+    // Not loaded before there is something to do: see replica/local/deeds.ts.
+    const { execute } = await import('./execute.ts');
     await execute({
       plan,
       view,

@@ -1,4 +1,5 @@
 /** Counts what happens and passes it on to the listener. */
+import { monotonicMs } from '../base/clock.ts';
 import type { Conflict, Skip, SkipReason } from '../reconcile/plan.ts';
 import type { RelPath } from '../tree/path.ts';
 import type { Action } from './actions.ts';
@@ -7,7 +8,7 @@ import { emptySummary, type Listener, type Phase, type Summary } from './events.
 export class Report {
   readonly summary: Summary;
   readonly #listener: Listener;
-  readonly #startedAt = performance.now();
+  readonly #startedAt = monotonicMs();
   readonly #skips = new Set<string>();
   /** Paths at which the sides may still differ: open conflicts and skips. */
   readonly unsettled: { path: RelPath; why: SkipReason | 'conflict' }[] = [];
@@ -62,7 +63,7 @@ export class Report {
   }
 
   end(): Summary {
-    this.summary.durationMs = performance.now() - this.#startedAt;
+    this.summary.durationMs = monotonicMs() - this.#startedAt;
     return this.summary;
   }
 }

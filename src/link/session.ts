@@ -3,6 +3,7 @@
  * run has one session with one pass, live mode one with many.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { monotonicMs } from '../base/clock.ts';
 import { GuardError, InterruptedError, LockstepError } from '../base/errors.ts';
 import { compactStamp } from '../base/format.ts';
 import { isMirror, sourceOf, type Mode, type Side } from '../reconcile/options.ts';
@@ -117,7 +118,8 @@ export class Session {
   /** On the guess that all is as at the last run; a scan that turns out to be another one is made anew. */
   #lookAhead(probes: Probes, baseline: Baseline): void {
     const { replicas, options, signal } = this.request;
-    for (const side of sides) {
+    // The second root, if it is on this machine, has a thread; the first may be looked at in this one, and begins at once.
+    for (const side of ['b', 'a'] as const) {
       const request = scanRequestOf(side, options, baseline);
       if (probes[side].kind === 'directory') replicas[side].lookAhead?.(probes[side].realPath, request, signal);
     }
@@ -145,9 +147,9 @@ export class Session {
    * @param validMs one that was given no longer ago than this will do
    */
   async intend(validMs = 0): Promise<void> {
-    if (!this.marks || performance.now() - this.#intendedAt < validMs) return;
+    if (!this.marks || monotonicMs() - this.#intendedAt < validMs) return;
     await this.mark(this.baseline.intend());
-    this.#intendedAt = performance.now();
+    this.#intendedAt = monotonicMs();
   }
 
   /** Asks both file systems to store everything written so far. @returns whether they did, shortly */

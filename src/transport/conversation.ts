@@ -1,4 +1,5 @@
 /** Reading what the far side says, up to something that was waited for: with a limit, and with a deadline. */
+import { monotonicMs } from '../base/clock.ts';
 import type { Exit, PipedProcess } from './process.ts';
 
 /** What was waited for did not come. */
@@ -40,7 +41,7 @@ export async function hear<T>(
   find: (heard: Buffer) => Found<T> | undefined,
 ): Promise<T> {
   const { stdout } = process;
-  const deadline = performance.now() + timeoutMs;
+  const deadline = monotonicMs() + timeoutMs;
   let heard = Buffer.alloc(0);
   for (;;) {
     const chunk = stdout.read() as Buffer | null;
@@ -55,7 +56,7 @@ export async function hear<T>(
       if (heard.length > limit) throw new SilenceError({ kind: 'noise', limit, heard });
       continue;
     }
-    const next = await change(process, deadline - performance.now());
+    const next = await change(process, deadline - monotonicMs());
     if (next === 'timeout') throw new SilenceError({ kind: 'timeout', ms: timeoutMs, heard });
     if (next === 'closed' && stdout.readableLength === 0) {
       // It may have closed its output and live on, but most likely it is about to say why in its exit status.

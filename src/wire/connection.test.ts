@@ -340,7 +340,7 @@ describe('signs of life', () => {
   });
 
   it('that wait in the pipe count, when this process was too busy to read', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'hrtime'] });
     const { end, peer } = alone();
     await until(() => peer.to.readableFlowing === true);
     // The event loop sees to timers first, then to pipes.

@@ -1,4 +1,5 @@
 /** Tells when nothing has happened for a while. Being told of what happens costs next to nothing. */
+import { monotonicMs } from '../base/clock.ts';
 
 /** Timers take no more; longer ones fire at once. */
 const longestMs = 2 ** 31 - 1;
@@ -23,12 +24,12 @@ export class IdleTimer {
   /** Starts, if it is not running. */
   start(): void {
     if (this.#timer !== undefined) return;
-    this.#last = performance.now();
+    this.#last = monotonicMs();
     this.#arm(this.#ms);
   }
 
   touch(): void {
-    this.#last = performance.now();
+    this.#last = monotonicMs();
   }
 
   stop(): void {
@@ -42,12 +43,12 @@ export class IdleTimer {
   }
 
   #check(): void {
-    const left = this.#last + this.#ms - performance.now();
+    const left = this.#last + this.#ms - monotonicMs();
     if (left > 0) {
       this.#arm(left);
       return;
     }
-    this.#last = performance.now();
+    this.#last = monotonicMs();
     this.#arm(this.#ms);
     this.#onIdle();
   }

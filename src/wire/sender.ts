@@ -7,6 +7,7 @@
  * compress is made by what is known of the pipe by then.
  */
 import type { Writable } from 'node:stream';
+import { monotonicMs } from '../base/clock.ts';
 import { DrainRate } from './drain-rate.ts';
 import { Fifo } from './fifo.ts';
 import { encodeFrame, frameOverhead, maxPayload, type Packing } from './frames.ts';
@@ -67,7 +68,7 @@ export class Sender {
   readonly #events: SenderEvents;
   readonly #queue = new Fifo<Piece>();
   readonly #ready = new Fifo<ReadyFrame>();
-  readonly #rate = new DrainRate(() => performance.now());
+  readonly #rate = new DrainRate(() => monotonicMs());
   readonly #verdicts = new Verdicts();
   #waiters: Waiter[] = [];
   #compress: CompressMode = 'off';
@@ -93,7 +94,7 @@ export class Sender {
     const limit = options.bytesPerSecond;
     this.#compress = options.compress;
     this.#packing = options.zstd === true ? 'zstd' : 'deflate';
-    this.#bucket = limit === undefined ? undefined : new TokenBucket(limit, () => performance.now());
+    this.#bucket = limit === undefined ? undefined : new TokenBucket(limit, () => monotonicMs());
     this.#schedule();
   }
 

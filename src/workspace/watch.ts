@@ -77,6 +77,8 @@ async function run(
     if (hub !== undefined) checkStar(direction, local, remotes, remoteCommand);
     const a = endpointOf(local);
     const ends = remotes.map((remote) => ({ remote, endpoint: endpointOf(remote, remoteCommand) }));
+    // Loaded now, though needed later: an upgrade may take the file away while this goes on.
+    await import('../link/execute.ts');
     await hub?.open(options, signal);
     const running = ends.map(async ({ remote, endpoint }) => {
       const listener: Listener = (event) => onEvent?.(event, remote);

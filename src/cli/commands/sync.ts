@@ -4,9 +4,7 @@ import { exitCodes, LockstepError, UsageError } from '../../base/errors.ts';
 import type { LinkEvent, Summary } from '../../link/events.ts';
 import type { Direction } from '../../workspace/direction.ts';
 import { optionMeta, syncOptionsSchema, type SyncOptions } from '../../workspace/options.ts';
-import { star } from '../../workspace/star.ts';
 import { pull, push, sync, type SyncRequest } from '../../workspace/sync.ts';
-import { watch } from '../../workspace/watch.ts';
 import { onAnswer } from '../answer.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import type { Replica } from '../../replica/replica.ts';
@@ -228,6 +226,7 @@ async function carryOutStar(
   request: SyncRequest,
   views: Views,
 ): Promise<number> {
+  const { star } = await import('../../workspace/star.ts');
   const results = await untilInterrupted(async (signal) =>
     star(direction, local, remotes, {
       ...request,
@@ -269,6 +268,7 @@ async function carryOutLive(
   request: SyncRequest,
   views: Views,
 ): Promise<void> {
+  const { watch } = await import('../../workspace/watch.ts');
   const summaries = await untilInterrupted(async (signal) => {
     const live = watch(direction, local, remotes, {
       ...request,

@@ -1,4 +1,5 @@
 /** A line that shows how far a run is: rewritten in place on a terminal, a plain line now and then elsewhere. */
+import { monotonicMs } from '../../base/clock.ts';
 import { formatBytes, formatDuration } from '../../base/format.ts';
 import type { RunProgress } from '../../link/events.ts';
 
@@ -14,11 +15,11 @@ export class ProgressLine {
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
-    this.#lastAt = performance.now();
+    this.#lastAt = monotonicMs();
   }
 
   show(progress: RunProgress): void {
-    const now = performance.now();
+    const now = monotonicMs();
     if (progress.phase === 'applying') this.#applyingSince ??= now;
     if (now - this.#lastAt < (this.#stream.isTTY ? redrawMs : plainLineMs)) return;
     this.#lastAt = now;

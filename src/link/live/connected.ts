@@ -1,4 +1,5 @@
 /** A live link as long as it is connected: its session, what is being watched, and passes over what may have changed. */
+import { monotonicMs } from '../../base/clock.ts';
 import { InterruptedError } from '../../base/errors.ts';
 import { isMirror, sourceOf, type Mode, type Side } from '../../reconcile/options.ts';
 import { DirtySet } from '../../replica/dirty-set.ts';
@@ -86,7 +87,7 @@ export class Connected {
 
   /** Looks at what is due, and wholly at the sides named. @returns undefined when everything must be looked at */
   async sync(whole: readonly Side[]): Promise<PassSummary | undefined> {
-    const due = this.pending.take(performance.now());
+    const due = this.pending.take(monotonicMs());
     if (due.lost !== undefined) return undefined;
     const both = [...this.unsettled.concernedBy([...due.a, ...due.b])];
     const looks: Record<Side, SideLook> = { a: due.a, b: due.b };
@@ -114,7 +115,7 @@ export class Connected {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
       if (signal.aborted) throw new InterruptedError();
-      const now = performance.now();
+      const now = monotonicMs();
       const dueAt = this.pending.dueAt ?? Infinity;
       if (dueAt <= now) return 'changes';
       if (until <= now) return 'time';
@@ -161,7 +162,7 @@ export class Connected {
       tokenValidMs,
     });
     this.#isFirst = false;
-    const now = performance.now();
+    const now = monotonicMs();
     for (const side of sides) this.pending.wrote(side, wrote[side], now);
     this.#lookAgain(report, looked, now);
     const summary = report.end();
@@ -191,7 +192,7 @@ export class Connected {
   }
 
   #deletedLately(): Record<Side, number> {
-    const from = performance.now() - deletionsMs;
+    const from = monotonicMs() - deletionsMs;
     this.#deletions = this.#deletions.filter(({ at }) => at >= from);
     const total = { a: 0, b: 0 };
     for (const { side, count } of this.#deletions) total[side] += count;
@@ -212,7 +213,7 @@ export class Connected {
 
   #told(side: Side, event: WatchEvent): void {
     const { roots } = this.session.request;
-    const now = performance.now();
+    const now = monotonicMs();
     switch (event.type) {
       case 'dirty':
         if (this.pending.note(side, inScope(event.directories, this.session.options.scope), now)) this.onChange();

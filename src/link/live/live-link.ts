@@ -2,6 +2,7 @@
  * Keeping a link in step as long as it is wanted: the loop over the states of state.ts. Each state does one thing and says
  * what came of it; what goes wrong is told, waited out, and followed by a look at everything.
  */
+import { monotonicMs } from '../../base/clock.ts';
 import { GuardError, InterruptedError, LockstepError } from '../../base/errors.ts';
 import type { Side } from '../../reconcile/options.ts';
 import type { Replica } from '../../replica/replica.ts';
@@ -166,7 +167,7 @@ export class LiveLink {
       live,
     );
     await this.#connected.open();
-    this.#nextPollAt = this.#connected.polled.length > 0 ? performance.now() + live.pollMs : Infinity;
+    this.#nextPollAt = this.#connected.polled.length > 0 ? monotonicMs() + live.pollMs : Infinity;
     this.#tokenFor = 0;
     this.#compactFor = 0;
     this.#stored = { done: 0, at: -Infinity };
@@ -184,14 +185,14 @@ export class LiveLink {
     } catch (error) {
       if (!urgent.signal.aborted || !(error instanceof InterruptedError)) throw error;
       this.#postponed += 1;
-      this.#nextCheckAt = performance.now() + postponedMs;
+      this.#nextCheckAt = monotonicMs() + postponedMs;
       return { type: 'in-step' };
     } finally {
       connected.onChange = () => undefined;
     }
     if (!this.#wasInStep || this.#answer !== undefined) this.#settleDown(connected);
     this.#postponed = 0;
-    this.#nextCheckAt = performance.now() + this.#request.live.rescanMs;
+    this.#nextCheckAt = monotonicMs() + this.#request.live.rescanMs;
     return { type: 'in-step' };
   }
 
@@ -206,7 +207,7 @@ export class LiveLink {
   async #watch(): Promise<LiveInput> {
     const connected = this.#open();
     for (;;) {
-      const now = performance.now();
+      const now = monotonicMs();
       if (this.#nextCheckAt <= now) return { type: 'check', why: 'rescan' };
       if (this.#nextPollAt <= now) return { type: 'changes' };
       const housework = await this.#keepHouse(connected, now);
@@ -217,13 +218,13 @@ export class LiveLink {
 
   async #sync(): Promise<LiveInput> {
     const connected = this.#open();
-    const isPoll = this.#nextPollAt <= performance.now();
-    const startedAt = performance.now();
+    const isPoll = this.#nextPollAt <= monotonicMs();
+    const startedAt = monotonicMs();
     const pass = await connected.sync(isPoll ? connected.polled : []);
     if (isPoll) {
       // However long a look takes over there, most of the time is left to others.
-      const took = performance.now() - startedAt;
-      this.#nextPollAt = performance.now() + Math.max(this.#request.live.pollMs, 5 * took);
+      const took = monotonicMs() - startedAt;
+      this.#nextPollAt = monotonicMs() + Math.max(this.#request.live.pollMs, 5 * took);
     }
     if (pass === undefined) return { type: 'check', why: 'lost' };
     this.#passed(pass);

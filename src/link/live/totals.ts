@@ -1,4 +1,5 @@
 /** What a live link has done since it began. */
+import { monotonicMs } from '../../base/clock.ts';
 import type { Summary } from '../events.ts';
 
 export interface LiveSummary {
@@ -17,7 +18,7 @@ export interface LiveSummary {
 }
 
 export class Totals {
-  readonly #startedAt = performance.now();
+  readonly #startedAt = monotonicMs();
   readonly #summary: LiveSummary = {
     total: 0,
     bytes: 0,
@@ -39,6 +40,6 @@ export class Totals {
   end({ conflicts, skipped }: { conflicts: number; skipped: number }): LiveSummary {
     this.#summary.conflicts.open = conflicts;
     this.#summary.skipped = skipped;
-    return { ...this.#summary, durationMs: performance.now() - this.#startedAt };
+    return { ...this.#summary, durationMs: monotonicMs() - this.#startedAt };
   }
 }

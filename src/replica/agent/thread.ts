@@ -1,18 +1,19 @@
 /** Starting an agent in a worker thread. */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { LockstepError } from '../../base/errors.ts';
 import { probeRoot } from '../local/probe.ts';
-import type { Replica, RootProbe } from '../replica.ts';
-import { workerFile, workerLimits, type WorkerRole } from '../worker-file.ts';
+import type { Replica, RootProbe, ScanRequest } from '../replica.ts';
 import type { Channel, Message } from './channel.ts';
 import { AgentClient } from './client.ts';
+import { startAgentWorker } from './start-worker.ts';
 
 /** Starts a thread that serves one root. Starting is not waited for: the first call is. */
 export function startAgentThread(): Replica {
-  const worker = new Worker(workerFile, {
-    workerData: { role: 'agent' } satisfies WorkerRole,
-    resourceLimits: workerLimits,
-  });
+  return agentIn(startAgentWorker());
+}
+
+/** The agent in a thread that was just started: nothing of what the thread said may have come yet. */
+export function agentIn(worker: Worker): Replica {
   const channel: Channel = {
     send: (message, transfer = []) => {
       // A view takes the whole of its buffer along when it is copied.
@@ -34,11 +35,32 @@ export function startAgentThread(): Replica {
       return Promise.resolve();
     },
   };
-  return new ThreadClient(channel);
+  return new ThreadClient(channel, (root, request) => {
+    worker.postMessage({ type: 'ahead', root, request } satisfies AheadMessage);
+  });
+}
+
+/** Said to a thread beside the calls; no agent at the end of a pipe is told it (local/ahead-scan.ts). */
+export interface AheadMessage {
+  type: 'ahead';
+  root: string;
+  request: ScanRequest;
 }
 
 /** A root on this machine can be looked at from here, while the thread is still coming up. */
 class ThreadClient extends AgentClient {
+  readonly #ahead: (root: string, request: ScanRequest) => void;
+
+  constructor(channel: Channel, ahead: (root: string, request: ScanRequest) => void) {
+    super(channel);
+    this.#ahead = ahead;
+  }
+
+  /** Ends with the scan that is asked for, or when this is closed. */
+  lookAhead(root: string, request: ScanRequest): void {
+    this.#ahead(root, request);
+  }
+
   override async probe(root: string): Promise<RootProbe> {
     return Promise.resolve(probeRoot(root));
   }

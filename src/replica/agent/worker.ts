@@ -5,15 +5,20 @@ import { serveStagings } from '../local/stagers.ts';
 import type { WorkerRole } from '../worker-file.ts';
 import type { Message } from './channel.ts';
 import { serve } from './serve.ts';
+import type { AheadMessage } from './thread.ts';
 
 function serveRoot(port: MessagePort): void {
-  void serve(new LocalReplica(), {
+  const replica = new LocalReplica();
+  void serve(replica, {
     send: (message: Message, transfer: readonly ArrayBuffer[] = []) => {
       port.postMessage(message, transfer);
     },
     room: () => undefined,
     onMessage: (listener) => {
-      port.on('message', listener);
+      port.on('message', (message: Message | AheadMessage) => {
+        if (message.type !== 'ahead') listener(message);
+        else replica.lookAhead(message.root, message.request, new AbortController().signal);
+      });
     },
     onClose: (listener) => {
       port.on('close', () => listener(new Error('the controller is gone')));

@@ -7,6 +7,7 @@
  * path; the worst case there is a swap within the microseconds between the check and the use.
  */
 import fs from 'node:fs';
+import { monotonicMs } from '../../base/clock.ts';
 import { LockstepError } from '../../base/errors.ts';
 import { baseName, joinPath, parentPath, type RelPath } from '../../tree/path.ts';
 import { toFs } from './fs-path.ts';
@@ -91,7 +92,7 @@ export class DirHandles {
   enter(dir: RelPath): string {
     if (dir === '') return this.#root.prefix;
     const known = this.#handles.get(dir);
-    const now = performance.now();
+    const now = monotonicMs();
     if (known !== undefined && now - known.checkedAt < recheckAfterMs) return known.prefix;
     const parent = this.enter(parentPath(dir));
     // Asked for again: entering the parents may have let go of it.
@@ -165,11 +166,11 @@ function openDirectory(path: string, noFollow: boolean): Handle {
   if (!byHandle) {
     const stats = fs.lstatSync(toFs(path), { bigint: true });
     if (noFollow && !stats.isDirectory()) throw new LockstepError('io', 'not a directory', { path });
-    return { fd: -1, prefix: path, ino: stats.ino, checkedAt: performance.now() };
+    return { fd: -1, prefix: path, ino: stats.ino, checkedAt: monotonicMs() };
   }
   const fd = fs.openSync(toFs(path), O_PATH | fs.constants.O_DIRECTORY | stop);
   const { ino } = fs.fstatSync(fd, { bigint: true });
-  return { fd, prefix: `/proc/self/fd/${fd}`, ino, checkedAt: performance.now() };
+  return { fd, prefix: `/proc/self/fd/${fd}`, ino, checkedAt: monotonicMs() };
 }
 
 function closeHandle(handle: Handle): void {

@@ -1,6 +1,7 @@
 /** A root on a real file system, behind the `Replica` interface. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { monotonicMs } from '../../base/clock.ts';
 import { GuardError, InterruptedError, LockstepError, reasonOf } from '../../base/errors.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
 import { isValidName, ownDirectory, type RelPath } from '../../tree/path.ts';
@@ -23,16 +24,13 @@ import type { ReadRequest } from '../content-stream.ts';
 import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { AheadScan } from './ahead-scan.ts';
-import { applyBatch, type ApplyContext } from './apply.ts';
-import { applyStreamed, stageAndApply } from './apply-streamed.ts';
-import { cleanOutRoot } from './clean-out.ts';
-import { HostContent, NoContent } from './content.ts';
+import type { ApplyContext } from './apply.ts';
+import type * as Deeds from './deeds.ts';
 import { digestAll } from './digest.ts';
 import { DirHandles, maxPathLength } from './dir-handles.ts';
 import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import { HistoryWriter } from './history/keep.ts';
-import { historyOf, restoreInRoot } from './history/of-root.ts';
-import { pruneHistory } from './history/prune.ts';
+import { historyDirectory } from './history/layout.ts';
 import { keepIdentity, rootIdentity, type RootIdentity } from './identity.ts';
 import { flushFileSystem } from './flush.ts';
 import { freeLock, takeLockSoon } from './lock.ts';
@@ -41,12 +39,10 @@ import { OwnDirectory } from './own-directory.ts';
 import { Partials } from './partials.ts';
 import { foldsNames, freeBytesOf, granularityOf, sessionOf, storedGranularityOf } from './platform.ts';
 import { scanRoot } from './scan.ts';
-import { ChunkRing, sendContent, type Place } from './send-content.ts';
-import { signAll } from './sign.ts';
 import { probeRoot } from './probe.ts';
+import type { ChunkRing, Place } from './send-content.ts';
 import { drive, sliceMs } from './slices.ts';
-import { stagingTasks } from './stage-unit.ts';
-import { Stagers } from './stagers.ts';
+import type { Stagers } from './stagers.ts';
 import { recoverStaging, Staging } from './staging.ts';
 import { Looking } from './watch/looking.ts';
 
@@ -62,7 +58,7 @@ interface Opened extends ApplyContext {
 export class LocalReplica implements Replica {
   readonly #piped: boolean;
   #opened: Opened | undefined;
-  readonly #stagers = new Stagers();
+  #stagers: Stagers | undefined;
   /** The batch that is being applied; the next one waits for it. */
   #applying: Promise<unknown> = Promise.resolve();
   /** Likewise the stream of content that is being sent. */
@@ -154,6 +150,8 @@ export class LocalReplica implements Replica {
   }
 
   async *watch(options: WatchOptions, control: Control): AsyncGenerator<WatchEvent, void, undefined> {
+    // Needed later, and an upgrade may take the files away while this goes on. What fails now fails again when it is needed.
+    void Promise.allSettled([deeds(), import('./history/prune.ts')]);
     yield* this.#lookingAgain().watch(options, control.signal);
   }
 
@@ -173,6 +171,7 @@ export class LocalReplica implements Replica {
 
   async signatures(requests: readonly SignatureRequest[], control: Control): Promise<(Uint8Array | undefined)[]> {
     const { handles, partials } = this.#root();
+    const { signAll } = await deeds();
     return drive(signAll(handles, partials, requests), control);
   }
 
@@ -185,17 +184,18 @@ export class LocalReplica implements Replica {
     });
     try {
       await before;
+      const { ChunkRing, sendContent } = await deeds();
       const ring = this.#ring ?? new ChunkRing();
       this.#ring = undefined;
       const { handles } = opened;
       const root = fs.realpathSync(opened.request.root);
-      let sliceEnd = performance.now() + sliceMs;
+      let sliceEnd = monotonicMs() + sliceMs;
       for (const chunk of sendContent(requests, (path) => placeOf(root, path, handles), ring)) {
         if (control.signal.aborted) throw new InterruptedError();
         if (chunk.length > 0) yield chunk;
-        else if (performance.now() < sliceEnd) continue;
+        else if (monotonicMs() < sliceEnd) continue;
         await nextTurn();
-        sliceEnd = performance.now() + sliceMs;
+        sliceEnd = monotonicMs() + sliceMs;
       }
       this.#ring = ring;
     } finally {
@@ -210,9 +210,11 @@ export class LocalReplica implements Replica {
     // One batch after the other, whatever the caller has sent ahead: later ones build on the directories of earlier ones.
     const before = this.#applying;
     const own = async (): Promise<StepResult[]> => {
+      const { applyBatch, applyStreamed, HostContent, NoContent, stageAndApply, Stagers, stagingTasks } = await deeds();
       const tasks = stagingTasks(batch, opened);
       if (batch.content?.via === 'host') {
         const { hostPath } = batch.content;
+        this.#stagers ??= new Stagers();
         const staged = await this.#stagers.stage(tasks, hostPath, control);
         return drive(applyBatch(opened, batch, new HostContent(hostPath), staged), control);
       }
@@ -241,18 +243,24 @@ export class LocalReplica implements Replica {
   async cleanOut(control: Control): Promise<{ removed: number; failures: Failure[] }> {
     const { handles, history } = this.#writable();
     this.dropAhead();
+    const { cleanOutRoot } = await deeds();
     return drive(cleanOutRoot(handles, history), control);
   }
 
   async prune(retention: Retention): Promise<{ removed: number; bytes: number }> {
-    return Promise.resolve(pruneHistory(this.#writable().own.path, retention, Date.now()));
+    const { own } = this.#writable();
+    if (own.list(historyDirectory).length === 0) return { removed: 0, bytes: 0 };
+    const { pruneHistory } = await import('./history/prune.ts');
+    return pruneHistory(own.path, retention, Date.now());
   }
 
   async history(root: string, under: string): Promise<HistoryVersion[]> {
-    return Promise.resolve(historyOf(root, under));
+    const { historyOf } = await deeds();
+    return historyOf(root, under);
   }
 
   async restore(root: string, path: string, options: RestoreOptions, control: Control): Promise<RestoreSummary> {
+    const { restoreInRoot } = await deeds();
     return restoreInRoot(root, path, options, control.signal);
   }
 
@@ -268,7 +276,7 @@ export class LocalReplica implements Replica {
     // Whatever still runs has been told to stop (agent/serve.ts); its handles must not be closed under its feet, because
     // the next thing that is opened gets their numbers.
     await this.#applying;
-    await this.#stagers.close();
+    await this.#stagers?.close();
     if (opened === undefined) return;
     try {
       opened.history.close();
@@ -304,6 +312,10 @@ export class LocalReplica implements Replica {
     if (opened.request.access !== 'write') throw new LockstepError('protocol', 'the root was opened for reading only');
     return opened;
   }
+}
+
+async function deeds(): Promise<typeof Deeds> {
+  return import('./deeds.ts');
 }
 
 function inodeOf({ rootPrefix }: DirHandles): string {

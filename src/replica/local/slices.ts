@@ -2,6 +2,7 @@
  * Synchronous work in slices (DESIGN §3.1): a generator does blocking file calls and yields often; the driver hands the
  * thread back to the event loop every few milliseconds, so that cancelling and progress get through.
  */
+import { monotonicMs } from '../../base/clock.ts';
 import { InterruptedError } from '../../base/errors.ts';
 import type { Control, Progress } from '../replica.ts';
 
@@ -19,7 +20,7 @@ export type Work<T> = Generator<Progress | Wait, T, undefined>;
 
 /** Runs work to its end. @throws InterruptedError when the signal is aborted; the work's `finally` blocks have run. */
 export async function drive<T>(work: Work<T>, control: Control): Promise<T> {
-  let sliceEnd = performance.now() + sliceMs;
+  let sliceEnd = monotonicMs() + sliceMs;
   let nextProgress = 0;
   try {
     for (;;) {
@@ -28,17 +29,17 @@ export async function drive<T>(work: Work<T>, control: Control): Promise<T> {
       if (step.done === true) return step.value;
       if ('until' in step.value) {
         await orAborted(step.value.until, control.signal);
-        sliceEnd = performance.now() + sliceMs;
+        sliceEnd = monotonicMs() + sliceMs;
         continue;
       }
-      const now = performance.now();
+      const now = monotonicMs();
       if (control.onProgress !== undefined && now >= nextProgress) {
         nextProgress = now + progressEveryMs;
         control.onProgress(step.value);
       }
       if (now < sliceEnd) continue;
       await new Promise((resolve) => setImmediate(resolve));
-      sliceEnd = performance.now() + sliceMs;
+      sliceEnd = monotonicMs() + sliceMs;
     }
   } finally {
     work.return(undefined as never);

@@ -3,6 +3,7 @@
  * metadata, so that one in which nothing changed is not told of.
  */
 import fs from 'node:fs';
+import { monotonicMs } from '../../../base/clock.ts';
 import { crypto } from '../../../base/builtins.ts';
 import { errnoCode } from '../../../base/errors.ts';
 import { isWithin, type RelPath } from '../../../tree/path.ts';
@@ -62,12 +63,12 @@ export class Polls {
 
   async #round(): Promise<void> {
     let worked = 0;
-    let sliceStart = performance.now();
+    let sliceStart = monotonicMs();
     for (const dir of [...this.#known.keys()]) {
-      if (performance.now() - sliceStart > sliceMs) {
-        worked += performance.now() - sliceStart;
+      if (monotonicMs() - sliceStart > sliceMs) {
+        worked += monotonicMs() - sliceStart;
         await new Promise((resolve) => setImmediate(resolve));
-        sliceStart = performance.now();
+        sliceStart = monotonicMs();
       }
       const known = this.#known.get(dir);
       if (known === undefined) continue;
@@ -76,7 +77,7 @@ export class Polls {
       this.#known.set(dir, now);
       this.#onChange(dir);
     }
-    worked += performance.now() - sliceStart;
+    worked += monotonicMs() - sliceStart;
     this.#timer = undefined;
     if (!this.#closed && this.#known.size > 0) this.#timer = this.#later(Math.max(this.#pollMs, worked / shareOfTime));
   }
