@@ -1,6 +1,6 @@
 /** What the sides of a link will be asked for, as far as it can be foreseen before they are connected. */
-import type { Side } from '../reconcile/options.ts';
-import type { ScanRequest } from '../replica/replica.ts';
+import { sourceOf, type Side } from '../reconcile/options.ts';
+import type { OpenRequest, ScanRequest } from '../replica/replica.ts';
 import { Baseline } from './baseline/baseline.ts';
 import { linkIdOf } from './link-id.ts';
 import type { LinkOptions } from './options.ts';
@@ -25,6 +25,11 @@ export function foreseeScans(
     // A state that cannot be read is told when it is needed.
     return undefined;
   }
+}
+
+/** How a side will be opened. */
+export function accessTo(side: Side, { dryRun, mode }: Pick<LinkOptions, 'dryRun' | 'mode'>): OpenRequest['access'] {
+  return dryRun || side === sourceOf(mode) ? 'read' : 'write';
 }
 
 /** The first scan of a side, as it will be asked for. */

@@ -10,7 +10,7 @@ import { isMirror, sourceOf, type Mode, type Side } from '../reconcile/options.t
 import type { Control, OpenedRoot, OpenRequest, Replica, RootProbe } from '../replica/replica.ts';
 import { Baseline } from './baseline/baseline.ts';
 import type { Listener } from './events.ts';
-import { scanRequestOf } from './foresee.ts';
+import { accessTo, scanRequestOf } from './foresee.ts';
 import { linkIdOf, placeOnHost, type LinkId } from './link-id.ts';
 import { Journal } from './journal.ts';
 import type { LinkOptions } from './options.ts';
@@ -121,7 +121,8 @@ export class Session {
     // The second root, if it is on this machine, has a thread; the first may be looked at in this one, and begins at once.
     for (const side of ['b', 'a'] as const) {
       const request = scanRequestOf(side, options, baseline);
-      if (probes[side].kind === 'directory') replicas[side].lookAhead?.(probes[side].realPath, request, signal);
+      if (probes[side].kind !== 'directory') continue;
+      replicas[side].lookAhead?.(probes[side].realPath, accessTo(side, options), request, signal);
     }
   }
 
@@ -210,7 +211,7 @@ export class Session {
       if (options.dryRun && missing) return;
       const request: OpenRequest = {
         root: missing ? roots[side] : probes[side].realPath,
-        access: options.dryRun || side === source ? 'read' : 'write',
+        access: accessTo(side, options),
         marks,
         create: missing,
         runId: this.#runId,

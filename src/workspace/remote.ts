@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { LockstepError, UsageError } from '../base/errors.ts';
-import { foreseeScans } from '../link/foresee.ts';
+import { accessTo, foreseeScans } from '../link/foresee.ts';
 import { placeOnHost } from '../link/link-id.ts';
 import type { LinkOptions } from '../link/options.ts';
 import type { Side } from '../reconcile/options.ts';
@@ -96,7 +96,7 @@ class LookAhead {
       if (foreseen === undefined) return;
       const { previous } = foreseen[farSide];
       if (previous.as === 'packed') this.#digests = prepareDigests(previous.layers);
-      this.local.lookAhead(near, foreseen[nearSide], this.signal);
+      this.local.lookAhead(near, accessTo(nearSide, this.link), foreseen[nearSide], this.signal);
     } catch {
       // A guess that fails is none: what is wrong is told by whoever needs it.
     }

@@ -2,7 +2,7 @@
 import type { Worker } from 'node:worker_threads';
 import { LockstepError } from '../../base/errors.ts';
 import { probeRoot } from '../local/probe.ts';
-import type { Replica, RootProbe, ScanRequest } from '../replica.ts';
+import type { OpenRequest, Replica, RootProbe, ScanRequest } from '../replica.ts';
 import type { Channel, Message } from './channel.ts';
 import { AgentClient } from './client.ts';
 import { startAgentWorker } from './start-worker.ts';
@@ -35,30 +35,29 @@ export function agentIn(worker: Worker): Replica {
       return Promise.resolve();
     },
   };
-  return new ThreadClient(channel, (root, request) => {
-    worker.postMessage({ type: 'ahead', root, request } satisfies AheadMessage);
-  });
+  return new ThreadClient(channel, (message) => worker.postMessage(message));
 }
 
 /** Said to a thread beside the calls; no agent at the end of a pipe is told it (local/ahead-scan.ts). */
 export interface AheadMessage {
   type: 'ahead';
   root: string;
+  access: OpenRequest['access'];
   request: ScanRequest;
 }
 
 /** A root on this machine can be looked at from here, while the thread is still coming up. */
 class ThreadClient extends AgentClient {
-  readonly #ahead: (root: string, request: ScanRequest) => void;
+  readonly #tell: (message: AheadMessage) => void;
 
-  constructor(channel: Channel, ahead: (root: string, request: ScanRequest) => void) {
+  constructor(channel: Channel, tell: (message: AheadMessage) => void) {
     super(channel);
-    this.#ahead = ahead;
+    this.#tell = tell;
   }
 
   /** Ends with the scan that is asked for, or when this is closed. */
-  lookAhead(root: string, request: ScanRequest): void {
-    this.#ahead(root, request);
+  lookAhead(root: string, access: OpenRequest['access'], request: ScanRequest): void {
+    this.#tell({ type: 'ahead', root, access, request });
   }
 
   override async probe(root: string): Promise<RootProbe> {

@@ -17,7 +17,7 @@ function serveRoot(port: MessagePort): void {
     onMessage: (listener) => {
       port.on('message', (message: Message | AheadMessage) => {
         if (message.type !== 'ahead') listener(message);
-        else replica.lookAhead(message.root, message.request, new AbortController().signal);
+        else replica.lookAhead(message.root, message.access, message.request, new AbortController().signal);
       });
     },
     onClose: (listener) => {

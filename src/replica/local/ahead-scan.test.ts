@@ -49,8 +49,8 @@ function names({ changed }: ScanResult): string[] {
 }
 
 /** Begins a scan and then adds a file two levels down: who sees it has looked again. */
-function lookAheadThenChange(request: ScanRequest): void {
-  replica.lookAhead(root, request, new AbortController().signal);
+function lookAheadThenChange(request: ScanRequest, access: OpenRequest['access'] = 'read'): void {
+  replica.lookAhead(root, access, request, new AbortController().signal);
   // Its first slice walks all of so small a tree.
   fs.writeFileSync(path.join(root, 'sub/new'), 'new');
 }
@@ -97,18 +97,15 @@ it('does not answer for a root that was replaced, or that has something new in i
   await replica.close();
 
   replica = new LocalReplica();
-  replica.lookAhead(root, everything, new AbortController().signal);
+  replica.lookAhead(root, 'read', everything, new AbortController().signal);
   fs.writeFileSync(path.join(root, 'another'), '');
   await open();
   expect(names(await replica.scan(everything, control))).toEqual(['another', 'other']);
 });
 
 it('does not answer after this replica has changed something', async () => {
-  lookAheadThenChange(everything);
-  // What would be made anew there is there already: the root itself does not change.
   fs.mkdirSync(path.join(root, '.lockstep'));
-  replica = new LocalReplica();
-  lookAheadThenChange(everything);
+  lookAheadThenChange(everything, 'write');
   await open('write');
   const steps = [{ op: 'directory-time' as const, path: 'sub', mtimeUs: 1_000_000n }];
   await replica.apply({ steps, content: undefined, rules: noRules }, control);
@@ -117,8 +114,21 @@ it('does not answer after this replica has changed something', async () => {
 });
 
 it('leaves what is wrong with a root to be told when it is opened, and ends when it is closed', async () => {
-  replica.lookAhead(path.join(base, 'missing'), everything, new AbortController().signal);
-  replica.lookAhead(root, everything, new AbortController().signal);
+  replica.lookAhead(path.join(base, 'missing'), 'read', everything, new AbortController().signal);
+  replica.lookAhead(root, 'read', everything, new AbortController().signal);
   await replica.close();
   await expect(replica.scan(everything, control)).rejects.toThrow('not open');
+});
+
+it('is not begun where opening will change the root, by making our directory in it', async () => {
+  lookAheadThenChange(everything, 'write');
+  await open('write');
+  expect(names(await replica.scan(everything, control))).toEqual(['sub', 'sub/new', 'sub/old']);
+});
+
+it('is begun in a root that is only read, or has our directory', async () => {
+  fs.mkdirSync(path.join(root, '.lockstep'));
+  lookAheadThenChange(everything, 'write');
+  await open('write');
+  expect(names(await replica.scan(everything, control))).toEqual(['sub', 'sub/old']);
 });

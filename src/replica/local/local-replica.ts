@@ -125,9 +125,11 @@ export class LocalReplica implements Replica {
   }
 
   /** Begins a scan that will probably be asked for, of a root that is not open yet. */
-  lookAhead(root: string, request: ScanRequest, signal: AbortSignal): void {
+  lookAhead(root: string, access: OpenRequest['access'], request: ScanRequest, signal: AbortSignal): void {
     if (this.#opened !== undefined || this.#ahead !== undefined) return;
     try {
+      // Opening would make our directory, and so change the root: the scan would be for nothing (ahead-scan.ts).
+      if (access === 'write' && !fs.existsSync(path.join(root, ownDirectory))) return;
       this.#ahead = new AheadScan(fs.realpathSync(root), request, signal);
     } catch {
       // What is wrong with the root is told when it is opened.
