@@ -34,6 +34,7 @@ Exit codes:
 export async function runProgram(argv: readonly string[], workers: readonly Worker[]): Promise<number> {
   const agents = workers.map(agentIn);
   for (const worker of workers) worker.once('online', spareProcessors);
+  if (workers.length === 0) setImmediate(spareProcessors);
   // A reader that stops reading (`| head`) is not an error, and no reason to leave a run half-done.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
