@@ -7,7 +7,7 @@ import { Listing } from '../tree/listing.ts';
 import { isWithin, joinPath, type RelPath } from '../tree/path.ts';
 import type { ReconcileInput } from '../reconcile/input.ts';
 import { otherSide, type Side } from '../reconcile/options.ts';
-import type { Plan, Step, TreeStep } from '../reconcile/plan.ts';
+import { moveGroups, type Plan, type Step, type TreeStep } from '../reconcile/plan.ts';
 import { inodesTouched } from '../reconcile/reconcile.ts';
 import type { ApplyStep, Failure, OpenedRoot, Replica, StepResult, UnitStep } from '../replica/replica.ts';
 import { applyWithContent } from './content.ts';
@@ -76,7 +76,6 @@ class Executor {
     const { plan, baseline, journal } = this.#execution;
     this.#prepare();
     journal.write(this.#journalEntries());
-    await this.#phase(plan.prepare.map((step) => this.#task(step)));
     await this.#moves();
     this.#outcomes.settled((path) => this.#knownDigest(path));
     const { clear, content, removals } = this.#grouped();
@@ -148,28 +147,16 @@ class Executor {
 
   // --- renames -----------------------------------------------------------------------------------------------------
 
-  /**
-   * Directories are renamed one after the other, in the plan's order, because a later one may lie inside an earlier one;
-   * files all at once, because they may form rings.
-   */
   async #moves(): Promise<void> {
     const { plan, baseline } = this.#execution;
-    // One after the other: a later one may lie inside an earlier one.
     for (const move of plan.settledMoves) baseline.recordMoves([move]);
-    // In the order in which they were planned, a's renames first, which b is to follow: those of b may lead into
-    // directories that a has renamed, and are recorded under the names that those have by then.
-    for (const side of ['b', 'a'] as const) {
-      const own = plan.moves.filter((move) => move.side === side);
-      const directories = own.filter((move) => move.expect.kind === 'dir').map((move) => [move]);
-      const files = own.filter((move) => move.expect.kind !== 'dir');
-      for (const moves of files.length > 0 ? [...directories, files] : directories) {
-        const [first] = moves;
-        if (first === undefined) continue;
-        const finish = (result: StepResult): void => this.#finishMoves(side, moves, result);
-        await this.#phase([
-          { side, task: { step: { op: 'moves', path: first.path, moves }, files: 1, bytes: 0, finish } },
-        ]);
-      }
+    for (const { side, makes, moves } of moveGroups(plan)) {
+      await this.#phase(makes.map((step) => this.#task(step)));
+      const [first] = moves;
+      if (first === undefined) continue;
+      const finish = (result: StepResult): void => this.#finishMoves(side, moves, result);
+      const task = { step: { op: 'moves' as const, path: first.path, moves }, files: 1, bytes: 0, finish };
+      await this.#phase([{ side, task }]);
     }
   }
 

@@ -72,6 +72,32 @@ describe.each(sides)('a file moved on %s into a directory that the other side', 
     expect(plan.conflicts).toMatchObject([{ path: 'd', what: 'kind' }]);
   });
 
+  it('had under the name of a directory that is renamed away, and deleted, is brought over as a new one', () => {
+    // Seed 12 of the model: on the side, d and e change places, and the new e takes f in; the other has deleted d.
+    const link = agreed({ f: 'moved', d: undefined, e: undefined });
+    const { [side]: here, [other]: there } = link.disks;
+    here.rename('e', 'parked');
+    here.rename('d', 'e');
+    here.rename('parked', 'd');
+    here.rename('f', 'e/f');
+    there.remove('d');
+    const plan = expectBoth(link, { d: 'dir', e: 'dir', 'e/f': 'moved' });
+    expect(plan.conflicts).toEqual([]);
+  });
+
+  it('has under another name, into a new directory in it, follows it there', () => {
+    const link = agreed(start);
+    const { [side]: here } = link.disks;
+    here.rename('d', 'e');
+    make(link, side, { 'e/new': undefined });
+    here.rename('f', 'e/new/f');
+    const plan = expectBoth(link, { e: 'dir', 'e/new': 'dir', 'e/new/f': 'moved', 'e/x': 'stays' });
+    expect(plan.moves).toMatchObject([
+      { path: 'd', to: 'e' },
+      { path: 'f', to: 'e/new/f' },
+    ]);
+  });
+
   it('never had is a rename there, too', () => {
     const link = agreed(start);
     make(link, side, { n: undefined });

@@ -15,12 +15,12 @@ import type { Tree } from '../tree/tree.ts';
 import type { ContentQuestions } from './content.ts';
 import { entryNow, listingNow, subtreeNow, type ReconcileInput } from './input.ts';
 import { otherSide, type Mode, type Side } from './options.ts';
-import type { MkdirStep, MoveStep } from './plan.ts';
+import type { MoveStep, PrepareStep } from './plan.ts';
 
 export interface PlannedMoves {
   /** The input as it will be once the moves are done. */
   input: ReconcileInput;
-  prepare: MkdirStep[];
+  prepare: PrepareStep[];
   moves: MoveStep[];
   /** Renames that both sides show already: only the record has yet to follow. */
   settled: { from: RelPath; to: RelPath }[];
@@ -49,12 +49,13 @@ function renamingSides(mode: Mode): readonly Side[] {
 
 export function planMoves(input: ReconcileInput, questions: ContentQuestions): PlannedMoves {
   const planned: PlannedMoves = { input, prepare: [], moves: [], settled: [] };
-  for (const side of renamingSides(input.options.mode)) {
-    if (input.options.skipDeletion.includes(otherSide(side))) continue;
-    const finder = new MoveFinder(planned, side, questions);
-    finder.findDirectories();
-    finder.findFiles();
-  }
+  const { mode, skipDeletion } = input.options;
+  const finders = renamingSides(mode)
+    .filter((side) => !skipDeletion.includes(otherSide(side)))
+    .map((side) => new MoveFinder(planned, side, questions));
+  // A file goes where its directory is by then, whichever side renamed which.
+  for (const finder of finders) finder.findDirectories();
+  for (const finder of finders) finder.findFiles();
   return planned;
 }
 
@@ -332,7 +333,8 @@ class MoveFinder {
       if (dir === '' || this.#now(this.#target, dir) !== undefined) continue;
       const source = this.#now(this.#side, dir);
       if (source === undefined) continue;
-      this.#planned.prepare.push({ op: 'mkdir', side: this.#target, path: dir, source, reason: 'created' });
+      const after = this.#planned.moves.length;
+      this.#planned.prepare.push({ op: 'mkdir', side: this.#target, path: dir, source, reason: 'created', after });
       const parent = parentPath(dir);
       if (changed.listing(parent) === undefined) {
         changed.setListing(parent, listingNow(this.#input, this.#target, parent) ?? Listing.empty);

@@ -34,6 +34,12 @@ export interface MkdirStep extends StepBase {
   source: Entry;
 }
 
+/** A directory that a rename leads into. */
+export interface PrepareStep extends MkdirStep {
+  /** So many of the plan's moves come before it: names are as they are by then. */
+  after: number;
+}
+
 /** Creates or replaces a file with the content of `from` on the other side. */
 export interface PutStep extends StepBase {
   op: 'put';
@@ -139,8 +145,8 @@ export interface DigestNeed {
 
 /** Steps are carried out in this order, each phase on both sides before the next (DESIGN §6.7). */
 export interface Plan {
-  /** Directories that renames need, parents first. */
-  prepare: MkdirStep[];
+  /** Directories that renames need, parents first, each just before its rename: it may lie in what an earlier one brought. */
+  prepare: PrepareStep[];
   moves: MoveStep[];
   /** Renames that both sides show already; recorded before anything else. */
   settledMoves: { from: RelPath; to: RelPath }[];
@@ -176,7 +182,36 @@ export function emptyPlan(): Plan {
   };
 }
 
-/** All steps in the order in which they are carried out. */
+/** What is renamed at once, and the directories to be made just before. */
+export interface MoveGroup {
+  side: Side;
+  makes: PrepareStep[];
+  moves: MoveStep[];
+}
+
+/**
+ * A plan's renames in the order in which they are carried out: directories one after the other, as they were planned, because a
+ * later one may lie inside an earlier one; then the files of each side all at once, because they may form rings.
+ */
+export function moveGroups({ prepare, moves }: Plan): MoveGroup[] {
+  const waiting = [...prepare];
+  const take = (side: Side, upTo: number): PrepareStep[] => {
+    const due = waiting.filter((step) => step.side === side && step.after <= upTo);
+    for (const step of due) waiting.splice(waiting.indexOf(step), 1);
+    return due;
+  };
+  const groups: MoveGroup[] = [];
+  const files = new Map<Side, MoveStep[]>();
+  for (const [at, move] of moves.entries()) {
+    const { side } = move;
+    if (move.expect.kind === 'dir') groups.push({ side, makes: take(side, at), moves: [move] });
+    else files.set(side, [...(files.get(side) ?? []), move]);
+  }
+  for (const [side, own] of files) groups.push({ side, makes: take(side, Infinity), moves: own });
+  return groups;
+}
+
+/** All steps; by and large in the order in which they are carried out. */
 export function* allSteps(plan: Plan): Generator<Step> {
   yield* plan.prepare;
   yield* plan.moves;

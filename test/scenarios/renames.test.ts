@@ -49,6 +49,28 @@ const rows: Row[] = [
     expect: { a: { e: 'dir', 'e/a': 'o', 'e/sub': 'dir', 'e/sub/b': 'p' }, actions: ['B rename d > e'] },
   },
   {
+    row: '38 directory renamed, and a file moved into a new directory in it',
+    agreed: { 'd/a': 'o', f: 'p'.repeat(100) },
+    a: (root) => {
+      move(['d', 'e'])(root);
+      fs.mkdirSync(path.join(root, 'e/new'));
+      move(['f', 'e/new/f'])(root);
+    },
+    expect: {
+      a: { e: 'dir', 'e/a': 'o', 'e/new': 'dir', 'e/new/f': 'p'.repeat(100) },
+      actions: ['B create e/new', 'B rename d > e', 'B rename f > e/new/f'],
+    },
+  },
+  {
+    row: '38 two directories that changed places, and a file moved into one',
+    agreed: { 'd/a': 'in d', 'e/b': 'in e', f: 'p'.repeat(100) },
+    a: move(['d', 'parked'], ['e', 'd'], ['parked', 'e'], ['f', 'd/f']),
+    expect: {
+      a: { d: 'dir', 'd/b': 'in e', 'd/f': 'p'.repeat(100), e: 'dir', 'e/a': 'in d' },
+      actions: ['B rename d/a > e/a', 'B rename e/b > d/b', 'B rename f > d/f'],
+    },
+  },
+  {
     row: '38 directory renamed, and the directory in it',
     agreed: { 'd/a': 'o', 'd/sub/b': 'p' },
     a: move(['d', 'e'], ['e/sub', 'e/bus']),

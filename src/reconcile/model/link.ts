@@ -7,7 +7,7 @@ import { Listing } from '../../tree/listing.ts';
 import { isWithin, joinPath, type RelPath } from '../../tree/path.ts';
 import { listingNow, type DigestAnswer, type ReconcileInput } from '../input.ts';
 import { otherSide, type ReconcileOptions, type Side } from '../options.ts';
-import type { MoveStep, Plan, Step, TreeStep } from '../plan.ts';
+import { moveGroups, type MoveStep, type Plan, type Step, type TreeStep } from '../plan.ts';
 import { reconcile, type Reconciled } from '../reconcile.ts';
 import { Agreed } from './agreed.ts';
 import { Clock, Disk } from './disk.ts';
@@ -104,12 +104,12 @@ class Execution {
   run(): void {
     const { plan } = this;
     this.#prepare();
-    for (const step of plan.prepare) this.#do(step);
     // Both sides have these names already: recorded first, so that everything below finds its record.
     for (const move of plan.settledMoves) this.#agreed.recordMoves([move]);
-    // In the order in which they were planned: renames of a follow from names that b has been given by then.
-    this.#moves('b');
-    this.#moves('a');
+    for (const { side, makes, moves } of moveGroups(plan)) {
+      for (const step of makes) this.#do(step);
+      this.#moveAll(side, moves);
+    }
     this.#recordSettled();
     this.#phase(plan.clear);
     this.#phase(plan.content);
@@ -199,13 +199,6 @@ class Execution {
   }
 
   // --- renames -----------------------------------------------------------------------------------------------------
-
-  #moves(side: Side): void {
-    const own = this.plan.moves.filter((move) => move.side === side);
-    for (const move of own) if (move.expect.kind === 'dir') this.#moveAll(side, [move]);
-    const files = own.filter((move) => move.expect.kind !== 'dir');
-    if (files.length > 0) this.#moveAll(side, files);
-  }
 
   /** All at once: every old name is given up before any new one is taken. */
   #moveAll(side: Side, moves: readonly MoveStep[]): void {
