@@ -89,6 +89,7 @@ export class Pending {
       if (foreign) {
         this.#track(side, dir, name, now);
         this.#dirty[side].add(dir, name);
+        this.#lost ??= this.#dirty[side].lost;
       } else this.#remember(side, dir, name, now + echoMs, true);
     }
     if (foreign) this.#gather(now);
@@ -131,8 +132,9 @@ export class Pending {
 
   /** When there will be something to look at; undefined: not as far as is known. */
   get dueAt(): number | undefined {
-    const gathered =
-      this.#dueAt !== undefined && (this.#lost !== undefined || this.#hasUnheld()) ? this.#dueAt : Infinity;
+    // Nothing is gained by waiting with a look at everything, which takes in whatever comes meanwhile.
+    if (this.#lost !== undefined) return this.#dueAt ?? -Infinity;
+    const gathered = this.#dueAt !== undefined && this.#hasUnheld() ? this.#dueAt : Infinity;
     const at = Math.min(gathered, this.#laterAt, ...this.#held.a.values(), ...this.#held.b.values());
     return at === Infinity ? undefined : at;
   }
