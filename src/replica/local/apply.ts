@@ -1,9 +1,9 @@
 /**
- * The only code that touches user files (DESIGN §6).
+ * The only code that touches user files (DESIGN §6), with naming.ts and renames.ts.
  *
  * Invariants, each stated again where it is held:
- *  - nothing is ever half-written under its real name: content is staged whole, then named (`#name…`);
- *  - a target is looked at just before it is touched, and left alone when it is not what the plan saw (`#verify`);
+ *  - nothing is ever half-written under its real name: content is staged whole, then named (naming.ts);
+ *  - a target is looked at just before it is touched, and left alone when it is not what the plan saw (verify.ts);
  *  - what is created replaces nothing: `link(2)` and `rename(2)` of a new directory fail where something stands;
  *  - what is replaced or removed is first safe under another name, and seen to be what was planned, before it is let go;
  *  - every path succeeds or fails on its own; a failure is a value, with its path and reason.
@@ -23,11 +23,14 @@ import { toFs } from './fs-path.ts';
 import type { HistoryWriter } from './history/keep.ts';
 import { removeDirectoryIfOnly } from './perishable.ts';
 import { DeltaMismatchError, failureOf, StepError } from './failure.ts';
+import { linkOrCopy, nameNew, renameOrCopy } from './naming.ts';
+import { Renames } from './renames.ts';
 import { makeSymlink, type StagedUnit } from './stage-unit.ts';
 import type { Staging } from './staging.ts';
-import { grainNow, isWithinGrain, lstatIfPresent, matches, observe, readTarget } from './stat.ts';
+import { grainNow, isWithinGrain, lstatIfPresent, matches, observe } from './stat.ts';
 import type { Work } from './slices.ts';
 import { setTimes } from './utime.ts';
+import { changedMeanwhile, verify } from './verify.ts';
 
 export interface ApplyContext {
   handles: DirHandles;
@@ -43,15 +46,6 @@ interface WaitingUnit {
   step: UnitStep;
   staged: StagedUnit;
   result: StepResult;
-}
-
-/** A rename that its new name does not let happen yet. */
-interface WaitingMove {
-  move: StepOf<'moves'>['moves'][number];
-  /** The name that it still holds; undefined once parked. */
-  from: RelPath | undefined;
-  /** Where its file is meanwhile; empty while it still has its old name. */
-  parked: string;
 }
 
 /** Something done, to be looked at once the clock has moved on. */
@@ -84,6 +78,7 @@ class Applier {
   readonly #unobserved: Unobserved[] = [];
   readonly #staged: ReadonlyMap<RelPath, StagedUnit>;
   readonly #content: Content;
+  readonly #renames: Renames;
   #bytes = 0;
   /** The disk is full: no more content is tried in this batch. */
   #full: string | undefined;
@@ -98,6 +93,7 @@ class Applier {
     this.#granularityNs = context.granularityNs;
     this.#batch = batch;
     this.#matcher = new IgnoreMatcher(batch.rules);
+    this.#renames = new Renames(context, (path, error) => this.#failure(path, error));
   }
 
   *run(): Work<StepResult[]> {
@@ -159,7 +155,8 @@ class Applier {
         return;
       }
       case 'moves': {
-        this.#moves(step, result);
+        this.#renames.carryOut(step, result);
+        this.#changed();
         return;
       }
       case 'directory-time': {
@@ -260,7 +257,7 @@ class Applier {
   *#stagePut(step: StepOf<'put'>, result: StepResult, roomIsMade = true): Work<{ path: string; copied: Copied }> {
     this.#refuseWhenFull();
     // Looked at before the bytes are moved, so that a stale plan costs nothing; and again just before the rename.
-    if (roomIsMade) this.#verify(this.#handles.locate(step.path), step.expect);
+    if (roomIsMade) verify(this.#handles.locate(step.path), step.expect);
     const path = this.#staging.fresh('f');
     const copied = yield* this.#copy(path, step);
     result.bytes += copied.bytes;
@@ -271,7 +268,7 @@ class Applier {
   #commitPut(step: StepOf<'put'>, staged: { path: string; copied: Copied }, result: StepResult): void {
     try {
       const target = this.#handles.locate(step.path);
-      if (step.expect === undefined) this.#nameNew(staged.path, target);
+      if (step.expect === undefined) nameNew(staged.path, target);
       else this.#nameOver(staged.path, target, step.path, step.expect, step, result);
     } catch (error) {
       fs.rmSync(staged.path, { force: true });
@@ -283,11 +280,11 @@ class Applier {
 
   #link(step: StepOf<'link'>, result: StepResult): void {
     const target = this.#handles.locate(step.path);
-    this.#verify(target, step.expect);
+    verify(target, step.expect);
     const staged = this.#staging.fresh('l');
     const made = makeSymlink(staged, step.source);
     try {
-      if (step.expect === undefined) this.#nameNew(staged, target);
+      if (step.expect === undefined) nameNew(staged, target);
       else this.#nameOver(staged, target, step.path, step.expect, step, result);
     } catch (error) {
       fs.rmSync(staged, { force: true });
@@ -310,24 +307,6 @@ class Applier {
   }
 
   /**
-   * Gives a staged thing a name that nobody has. `link(2)` fails where something stands: what appeared since `#verify` is
-   * never replaced.
-   */
-  #nameNew(staged: string, target: string): void {
-    try {
-      fs.linkSync(toFs(staged), toFs(target));
-    } catch (error) {
-      const code = errnoCode(error);
-      if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP' && code !== 'EMLINK') throw error;
-      // No hard links here (FAT, some FUSE): the name is looked at again, and the rest is a race of microseconds.
-      if (lstatIfPresent(target) !== undefined) throw new StepError('changed-meanwhile', 'something appeared there');
-      fs.renameSync(toFs(staged), toFs(target));
-      return;
-    }
-    fs.unlinkSync(toFs(staged));
-  }
-
-  /**
    * Replaces what stands at the target. The old version is first linked under a second name and seen to be the planned
    * one; then the staged one is renamed over; then the old version is looked at once more: an edit that slipped in between
    * went into it, so it is kept and reported.
@@ -340,7 +319,7 @@ class Applier {
     how: { keep: boolean; reason: Reason },
     result: StepResult,
   ): void {
-    this.#verify(target, expect);
+    verify(target, expect);
     const place = how.keep ? this.#history.place(path) : { to: this.#staging.fresh('o'), record: undefined };
     const linked = linkOrCopy(target, place.to);
     // The link changed the ctime; everything else must be as planned. (A copy has an inode and time of its own.)
@@ -387,7 +366,7 @@ class Applier {
         if (failed !== undefined) throw new StepError(failed.why, failed.detail);
         if (inner.op === 'put') staged.set(inner, yield* this.#stagePut(inner, result, !leaving.has(inner.path)));
         else if (inner.op === 'remove') {
-          this.#verify(this.#handles.locate(inner.path), inner.expect);
+          verify(this.#handles.locate(inner.path), inner.expect);
           leaving.add(inner.path);
         }
       }
@@ -446,7 +425,7 @@ class Applier {
     try {
       // On the handle: the name may be given to something else at any moment, the handle stays what was verified.
       const held = pathOfHandle(handle, target);
-      this.#verify(target, step.expect);
+      verify(target, step.expect);
       if (fs.fstatSync(handle, { bigint: true }).ino !== lstatIfPresent(target)?.ino) throw changedMeanwhile();
       if (step.mode !== undefined) {
         const setIds = step.expect.mode & ~0o1777;
@@ -497,7 +476,7 @@ class Applier {
     const target = this.#locateIfPresent(step.path);
     // Somebody else was quicker.
     if (target === undefined) return;
-    const now = this.#verify(target, step.expect);
+    const now = verify(target, step.expect);
     if (now === undefined) return;
     if (now.kind === 'dir') {
       this.#removeDirectory(step, target, now);
@@ -534,7 +513,7 @@ class Applier {
     result: StepResult,
   ): void {
     try {
-      this.#nameNew(aside.to, target);
+      nameNew(aside.to, target);
     } catch {
       const entry = observe(aside.to, 0n);
       if (entry === undefined) return;
@@ -572,117 +551,7 @@ class Applier {
     if (step.keep) this.#history.keepDirectory(step.path, now, step.reason);
   }
 
-  /**
-   * Renames, in whatever order frees the names; rings go through a parking place in staging, from where a run that dies
-   * in between has the next one put the file into history.
-   */
-  #moves(step: StepOf<'moves'>, result: StepResult): void {
-    const moved: NonNullable<StepResult['moved']> = [];
-    result.moved = moved;
-    let waiting: WaitingMove[] = step.moves.map((move) => ({ move, from: move.path, parked: '' }));
-    const fail = (path: RelPath, error: unknown): void => void result.failures.push(this.#failure(path, error));
-    while (waiting.length > 0) {
-      const before = waiting.length;
-      const taken = new Set(waiting.flatMap(({ from }) => (from === undefined ? [] : [from])));
-      waiting = waiting.filter((item) => {
-        if (taken.has(item.move.to) && item.move.to !== item.from) return true;
-        try {
-          if (!isSafePath(item.move.to)) throw new StepError('failed', 'not a path that may be touched');
-          const observed = this.#moveOne(item);
-          moved.push({ from: item.move.path, to: item.move.to, observed });
-        } catch (error) {
-          fail(item.move.to, error);
-          if (item.parked !== '') this.#unpark(item.parked, item.move.path, fail);
-        }
-        return false;
-      });
-      if (waiting.length === before) {
-        // Only rings are left: one of them steps aside.
-        const first = waiting[0];
-        if (first?.from === undefined) break;
-        try {
-          if (!this.#park(first)) throw new StepError('failed', 'a ring of renames in a nested mount');
-        } catch (error) {
-          fail(first.move.to, error);
-          if (first.parked !== '') this.#unpark(first.parked, first.move.path, fail);
-          waiting.shift();
-        }
-      }
-    }
-    this.#changed();
-  }
-
-  #moveOne(item: WaitingMove): Entry | undefined {
-    const { move } = item;
-    const target = this.#handles.locate(move.to);
-    if (lstatIfPresent(target) !== undefined) throw new StepError('changed-meanwhile', 'something appeared there');
-    if (move.expect.kind === 'dir') {
-      // No hard links of directories: looked at, then renamed; an empty one that appears in between is replaced.
-      const source = this.#handles.locate(move.path);
-      this.#verify(source, move.expect);
-      this.#handles.forget(move.path);
-      fs.renameSync(toFs(source), toFs(target));
-    } else {
-      if (item.parked === '' && !this.#park(item)) this.#nameNew(this.#handles.locate(move.path), target);
-      else this.#nameNew(item.parked, target);
-    }
-    if (item.parked !== '') this.#staging.forgetParked(item.parked);
-    const observed = observe(target, this.#granularityNs);
-    if (observed === undefined) return undefined;
-    // A rename changes no content: the record may be trusted as far as the one before. Unless somebody edited it in
-    // between: then it is recorded as it was, with an inode that matches nothing, and the next scan sees the edit.
-    if (matches(observed, { ...move.expect, ctimeNs: 0n })) return { ...observed, flags: move.expect.flags };
-    return { ...move.expect, ino: 0n, ctimeNs: 0n };
-  }
-
-  /**
-   * Takes a file from its name in one step, whatever is there by then. With `link`
-   * and `unlink`, somebody's new file could be what is unlinked, and a kill in between would leave both names.
-   *
-   * @returns false where staging is on another file system (the file is in a nested mount)
-   */
-  #park(item: WaitingMove): boolean {
-    const { move } = item;
-    const source = this.#handles.locate(move.path);
-    this.#verify(source, move.expect);
-    const place = this.#staging.parkingPlace(move.path);
-    try {
-      fs.renameSync(toFs(source), place);
-    } catch (error) {
-      this.#staging.forgetParked(place);
-      if (errnoCode(error) === 'EXDEV') return false;
-      throw error;
-    }
-    item.parked = place;
-    item.from = undefined;
-    // An edit that slipped in comes along; the caller sees it. Another kind of thing is not what is being renamed.
-    if (observe(place, 0n)?.kind !== move.expect.kind) throw changedMeanwhile();
-    return true;
-  }
-
-  #unpark(parked: string, path: RelPath, fail: (path: RelPath, error: unknown) => void): void {
-    try {
-      this.#nameNew(parked, this.#handles.locate(path));
-      this.#staging.forgetParked(parked);
-    } catch (error) {
-      fail(path, error);
-      const entry = observe(parked, 0n);
-      if (entry === undefined) return;
-      const { to, record } = this.#history.place(path);
-      fs.renameSync(parked, toFs(to));
-      record(entry, 'recovered');
-    }
-  }
-
   // --- looking -----------------------------------------------------------------------------------------------------
-
-  /** DESIGN §6.2: the target must still be what the plan saw. */
-  #verify(target: string, expect: Entry | undefined): Entry | undefined {
-    const stats = lstatIfPresent(target);
-    const now = stats === undefined ? undefined : observe(target, 0n);
-    if (!matches(now, expect)) throw changedMeanwhile();
-    return now;
-  }
 
   #refuseWhenFull(): void {
     if (this.#full !== undefined) throw new StepError('no-space', this.#full);
@@ -730,50 +599,6 @@ class Applier {
       // sees a change on this side.
       result.observed = asMade ? entry : { ...entry, ...made, ino: 0n, ctimeNs: 0n };
     }
-  }
-}
-
-function changedMeanwhile(): StepError {
-  return new StepError('changed-meanwhile', 'it is not what it was when it was looked at');
-}
-
-/** A second name for a file or link; a copy where the file system has no hard links. @returns whether it was linked */
-function linkOrCopy(from: string, to: string): boolean {
-  try {
-    fs.linkSync(toFs(from), toFs(to));
-    return true;
-  } catch (error) {
-    const code = errnoCode(error);
-    if (code === undefined || !['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'EXDEV'].includes(code)) throw error;
-    copyAside(from, to);
-    return false;
-  }
-}
-
-/** Renames; where history is on another file system (a nested mount), copies and removes. @returns whether it was renamed */
-function renameOrCopy(from: string, to: string): boolean {
-  try {
-    fs.renameSync(toFs(from), toFs(to));
-    return true;
-  } catch (error) {
-    if (errnoCode(error) !== 'EXDEV') throw error;
-    const before = observe(from, 0n);
-    copyAside(from, to);
-    if (before === undefined || !matches(observe(from, 0n), before)) {
-      fs.rmSync(toFs(to), { force: true });
-      throw changedMeanwhile();
-    }
-    fs.unlinkSync(toFs(from));
-    return false;
-  }
-}
-
-function copyAside(from: string, to: string): void {
-  const stats = fs.lstatSync(toFs(from), { bigint: true });
-  if (stats.isSymbolicLink()) fs.symlinkSync(toFs(readTarget(from)), toFs(to));
-  else {
-    fs.copyFileSync(toFs(from), toFs(to), fs.constants.COPYFILE_EXCL);
-    setTimes(to, stats.mtimeNs / 1000n);
   }
 }
 
