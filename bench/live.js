@@ -139,7 +139,8 @@ async function measure(contender, pristine, config) {
     if (contender.bothWays === true) {
       report(`${contender.name}, back`, await latencies(place.dst, place.src, files, 2, edits));
     }
-    await pause(3000);
+    // Idle begins when what is done after changes is done: storing, and making the record compact.
+    await pause(12_000);
     const before = usage(pid);
     await pause(idleSeconds * 1000);
     const after = usage(pid);

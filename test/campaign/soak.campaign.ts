@@ -3,7 +3,7 @@
  * every now and then it must come to rest with all three alike. Nothing that was written and not written over or deleted by
  * the same writer may be missing in the end.
  *
- * LOCKSTEP_SOAK_MINUTES (3) says how long; 60 is the long form. LOCKSTEP_SEED repeats the deeds, not their timing.
+ * LOCKSTEP_SOAK_MINUTES (3) says how long each; 60 is the long form. LOCKSTEP_SEED repeats the deeds, not their timing.
  */
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -20,7 +20,10 @@ const minutes = Number(process.env['LOCKSTEP_SOAK_MINUTES'] ?? 3);
 const seed = Number(process.env['LOCKSTEP_SEED'] ?? Date.now() % 1_000_000);
 const restMs = 60_000;
 
-it(`${minutes} minutes (LOCKSTEP_SEED=${seed})`, async () => {
+// A shell cannot watch: its root is looked at twice a second.
+const served = { 'an agent': [], 'a plain shell': ['--agent', 'sh', '--poll-interval', '0.5'] };
+
+it.each(Object.entries(served))(`with %s over there, ${minutes} minutes (LOCKSTEP_SEED=${seed})`, async (_, agent) => {
   const mark = randomUUID();
   const sshd = await startSshd({ serverConfig: [`SetEnv ${markSetting(mark)}`] });
   try {
@@ -38,6 +41,7 @@ it(`${minutes} minutes (LOCKSTEP_SEED=${seed})`, async () => {
         '5',
         '--on-conflict',
         'local',
+        ...agent,
       ];
       const ssh = sshd.sshOptions.map((option) => `--ssh-option=${option}`);
       const names = [roots[0], `${sshd.host}:${roots[1]}`, roots[2]];
