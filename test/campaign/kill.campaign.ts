@@ -33,30 +33,34 @@ it(`97: killed ${kills} times (LOCKSTEP_SEED=${seed})`, async () => {
   const offsets = fc.sample(fc.double({ min: 0, max: 1, noNaN: true }), { numRuns: kills, seed });
   let late = 0;
   for (const [index, offset] of offsets.entries()) {
-    for (let killed = false; !killed;) {
-      const delay = ((index + offset) / kills) * duration;
-      await withPair(async (pair) => {
-        await upheave(pair, changes);
-        const started = performance.now();
-        const ran = await pair.run('sync', [], {
-          onStart: (child) => void setTimeout(() => child.kill('SIGKILL'), delay),
-        });
-        killed = ran.signal === 'SIGKILL';
-        // It was quicker than those before: the same moment of it comes earlier.
-        if (!killed) {
-          late += 1;
-          duration = Math.min(duration, performance.now() - started) * 0.98;
-        }
-        try {
-          await expectRecovers(pair, expected ?? { a: {}, b: {} });
-        } catch (error) {
-          throw new Error(`killed after ${delay.toFixed(1)} ms of ${duration.toFixed(0)}: ${String(error)}`, {
-            cause: error,
-          });
-        }
-      });
+    // A run that was quicker than those before ends first: the same moment of it comes earlier.
+    for (let ended = await killed((index + offset) / kills, duration); ended !== undefined;) {
+      late += 1;
+      duration = Math.min(duration, ended) * 0.98;
+      ended = await killed((index + offset) / kills, duration);
     }
     if ((index + 1) % 20 === 0) console.log(`${index + 1} of ${kills}`);
   }
   console.log(`killed ${kills} times within ${duration.toFixed(0)} ms; ${late} more runs had ended before`);
+
+  /** Kills a run after a part of its duration, and has the next ones recover. @returns how long it took if it had ended, ms */
+  async function killed(part: number, whole: number): Promise<number | undefined> {
+    let ended: number | undefined;
+    await withPair(async (pair) => {
+      await upheave(pair, changes);
+      const started = performance.now();
+      const ran = await pair.run('sync', [], {
+        onStart: (child) => void setTimeout(() => child.kill('SIGKILL'), part * whole),
+      });
+      if (ran.signal !== 'SIGKILL') ended = performance.now() - started;
+      try {
+        await expectRecovers(pair, expected ?? { a: {}, b: {} });
+      } catch (error) {
+        throw new Error(`killed after ${(part * whole).toFixed(1)} ms of ${whole.toFixed(0)}: ${String(error)}`, {
+          cause: error,
+        });
+      }
+    });
+    return ended;
+  }
 });
