@@ -11,28 +11,15 @@ import { ancestorsOf, baseName, isWithin, joinPath, parentPath, type RelPath } f
 import { conflictPath } from './conflict-name.ts';
 import { ContentQuestions, type Answer } from './content.ts';
 import { directoryTimes } from './directory-times.ts';
-import { entryNow, listingNow, subtreeNow, type Quad, type ReconcileInput } from './input.ts';
+import { entryNow, listingNow, type Quad, type ReconcileInput } from './input.ts';
 import { mergeMetadata } from './metadata.ts';
-import { pathBeforeMoves, planMoves } from './moves.ts';
+import { pathBeforeMoves, planMoves, type PlannedMoves } from './moves.ts';
 import { clashingNames } from './names.ts';
 import { isMirror, otherSide, sides, sourceOf, type ReconcileOptions, type Side } from './options.ts';
-import {
-  emptyPlan,
-  type Conflict,
-  type MkdirStep,
-  type MoveStep,
-  type Plan,
-  type Reason,
-  type RemoveStep,
-} from './plan.ts';
+import { emptyPlan, type Conflict, type MkdirStep, type MoveStep, type Plan, type Reason } from './plan.ts';
 import { newerOf, settle, type Verdict } from './settle.ts';
+import { Steps, type Fate } from './steps.ts';
 import { beyondIndex, hasMore, newestChange, subtreesDiffer, unionOfNames } from './subtrees.ts';
-
-/**
- * What becomes of a path, for the directory that holds it: `gone` from both sides, `kept` on both, or it `stays` where it
- * is although the other side does not have it (unknown, ignored, one-sided, skipped).
- */
-type Fate = 'gone' | 'kept' | 'stays';
 
 /**
  * Deciding a directory: yields the walks of directories below and is given their fates. Run by `finish`, so that the depth
@@ -55,30 +42,32 @@ class Reconciler {
   readonly #questions: ContentQuestions;
   readonly #options: ReconcileOptions;
   readonly #source: Side | undefined;
-  #input: ReconcileInput;
+  readonly #moved: PlannedMoves;
+  /** As it will be once the renames are done. */
+  readonly #input: ReconcileInput;
+  readonly #steps: Steps;
   /** Directories to walk, each with those of its sub-directories that must be visited. */
   #visit = new Map<RelPath, Set<string>>();
-  /** Directories whose own listing a step changes, by side: their mtime must be put right afterwards. */
-  readonly #touched = { a: new Set<RelPath>(), b: new Set<RelPath>() };
 
   constructor(input: ReconcileInput) {
-    this.#input = input;
     this.#options = input.options;
     this.#source = sourceOf(input.options.mode);
     this.#questions = new ContentQuestions(input);
+    // A rename is planned first and taken as done in base and sides; what differs beyond it is merged on top.
+    this.#moved = planMoves(input, this.#questions);
+    this.#input = this.#moved.input;
+    this.#steps = new Steps(this.#plan, this.#input);
   }
 
   run(): Reconciled {
-    // A rename is planned first and taken as done in base and sides; what differs beyond it is merged on top.
-    const moved = planMoves(this.#input, this.#questions);
-    this.#input = moved.input;
+    const moved = this.#moved;
     this.#plan.prepare.push(...moved.prepare);
     this.#plan.moves.push(...moved.moves);
     this.#plan.settledMoves.push(...moved.settled);
-    for (const step of moved.prepare) this.#touch(step.side, step.path);
+    for (const step of moved.prepare) this.#steps.touch(step.side, step.path);
     for (const step of moved.moves) {
-      this.#touch(step.side, step.path);
-      this.#touch(step.side, step.to);
+      this.#steps.touch(step.side, step.path);
+      this.#steps.touch(step.side, step.to);
     }
     this.#collectVisits();
     this.#mergeRoot();
@@ -126,7 +115,7 @@ class Reconciler {
         const entry = entryNow(this.#input, side, dir);
         if (entry?.kind !== 'dir' || settled.has(`${side}${dir}`)) continue;
         settled.add(`${side}${dir}`);
-        this.#restoreTime(side, dir, entry);
+        this.#steps.restoreTime(side, dir, entry);
       }
     }
   }
@@ -136,8 +125,8 @@ class Reconciler {
     const dirs = new Set([
       ...a.changed.directories(),
       ...b.changed.directories(),
-      ...this.#touched.a,
-      ...this.#touched.b,
+      ...this.#steps.touched.a,
+      ...this.#steps.touched.b,
     ]);
     for (const dir of dirs) {
       this.#visit.set(dir, this.#visit.get(dir) ?? new Set());
@@ -232,7 +221,7 @@ class Reconciler {
       if (entry !== undefined && isUnknown(entry.kind)) return this.#leaveUnknown(quad, side, entry);
     }
     if (a === undefined && b === undefined) {
-      this.#agree(quad, undefined, undefined);
+      this.#steps.agree(quad, undefined, undefined);
       return 'gone';
     }
     if (a?.kind === 'dir' && b?.kind === 'dir') return this.#mergeDirectories(quad);
@@ -246,7 +235,7 @@ class Reconciler {
   #leaveUnknown(quad: Quad, side: Side, entry: Entry): Fate {
     if (entry.kind === 'ignored') {
       // It left the scope: forgotten, so that it is met for the first time should it come back.
-      if (quad.base.a !== undefined || quad.base.b !== undefined) this.#agree(quad, undefined, undefined);
+      if (quad.base.a !== undefined || quad.base.b !== undefined) this.#steps.agree(quad, undefined, undefined);
     } else {
       const why = entry.kind === 'special' ? 'special' : 'unreadable';
       this.#plan.skips.push({ path: quad.path, side, why });
@@ -265,8 +254,8 @@ class Reconciler {
     const stuck = this.#stuck(quad, changed.a, changed.b);
     if (stuck !== undefined) return stuck;
     if (changed.a === 'same' && changed.b === 'same') return this.#onlyMetadata(quad);
-    if (changed.b === 'same') return this.#propagate(quad, 'a', 'edited', quad.base.a === undefined);
-    if (changed.a === 'same') return this.#propagate(quad, 'b', 'edited', quad.base.b === undefined);
+    if (changed.b === 'same') return this.#steps.propagate(quad, 'a', 'edited', quad.base.a === undefined);
+    if (changed.a === 'same') return this.#steps.propagate(quad, 'b', 'edited', quad.base.b === undefined);
 
     const equal = this.#questions.acrossSides(quad);
     const stillStuck = this.#stuck(quad, equal);
@@ -280,7 +269,7 @@ class Reconciler {
       // What cannot be read (and may have been made so by just that chmod) is not replaced.
       const digest = this.#questions.digest(side, quad.path, side === 'a' ? a : b);
       const unread = digest instanceof Uint8Array ? undefined : this.#stuck(quad, digest);
-      return unread ?? this.#propagate(quad, otherSide(side), 'edited', true);
+      return unread ?? this.#steps.propagate(quad, otherSide(side), 'edited', true);
     }
     const what = a.kind === b.kind ? 'content' : 'kind';
     return this.#conflict(
@@ -295,7 +284,7 @@ class Reconciler {
   #oneLeaf(quad: Quad, side: Side): Fate {
     const other = otherSide(side);
     const deletedThere = quad.base[other] !== undefined;
-    if (!deletedThere && quad.base[side] === undefined) return this.#propagate(quad, side, 'created', false);
+    if (!deletedThere && quad.base[side] === undefined) return this.#steps.propagate(quad, side, 'created', false);
     const changed = this.#questions.sinceBase(quad, side);
     const stuck = this.#stuck(quad, changed);
     if (stuck !== undefined) return stuck;
@@ -304,17 +293,17 @@ class Reconciler {
     const edited = (changed === 'different' && !isDoubt) || metadataDiffers(quad.base[side], quad.now[side]);
     if (!deletedThere) {
       // Agreed to exist here alone: that stays so until it is edited.
-      return edited ? this.#propagate(quad, side, 'edited', false) : this.#keepOneSided(quad, side);
+      return edited ? this.#steps.propagate(quad, side, 'edited', false) : this.#keepOneSided(quad, side);
     }
-    if (edited && this.#options.deletes === 'lose') return this.#propagate(quad, side, 'edited', false);
+    if (edited && this.#options.deletes === 'lose') return this.#steps.propagate(quad, side, 'edited', false);
     return this.#carryDeletion(quad, side, edited ? 'conflict' : 'deleted');
   }
 
   /** The other side deleted what `side` has. */
   #carryDeletion(quad: Quad, side: Side, reason: Reason): Fate {
-    if (this.#options.mode === 'additive') return this.#propagate(quad, side, 'created', false);
+    if (this.#options.mode === 'additive') return this.#steps.propagate(quad, side, 'created', false);
     if (this.#options.skipDeletion.includes(side)) return this.#keepOneSided(quad, side);
-    return this.#propagate(quad, otherSide(side), reason, true);
+    return this.#steps.propagate(quad, otherSide(side), reason, true);
   }
 
   #keepOneSided(quad: Quad, side: Side): Fate {
@@ -323,7 +312,7 @@ class Reconciler {
     const entry = quad.now[side];
     // A racy record says nothing without a digest, and there is no other side to compare with the next time.
     if (entry?.kind === 'file' && isRacy(entry)) this.#questions.digest(side, quad.path, entry);
-    this.#agree(quad, one.a, one.b);
+    this.#steps.agree(quad, one.a, one.b);
     return 'stays';
   }
 
@@ -331,7 +320,7 @@ class Reconciler {
   #imposeLeaf(quad: Quad, source: Side): Fate {
     const target = otherSide(source);
     const [have, want] = [quad.now[target], quad.now[source]];
-    if (have === undefined) return this.#propagate(quad, source, 'created', false);
+    if (have === undefined) return this.#steps.propagate(quad, source, 'created', false);
     if (want === undefined) return this.#extraOnTarget(quad, target);
 
     const changed = this.#questions.sinceBase(quad, target);
@@ -341,8 +330,9 @@ class Reconciler {
     if (equal === 'same') return this.#onlyMetadata(quad);
     // What is on record for the far side alone may be its own doing: the two were never agreed on.
     const agreed = quad.base[source] !== undefined;
-    if (agreed && changed === 'same') return this.#propagate(quad, source, 'edited', false);
-    if (agreed && this.#questions.onlyModeChanged(quad, target)) return this.#propagate(quad, source, 'edited', true);
+    if (agreed && changed === 'same') return this.#steps.propagate(quad, source, 'edited', false);
+    if (agreed && this.#questions.onlyModeChanged(quad, target))
+      return this.#steps.propagate(quad, source, 'edited', true);
     return this.#targetDiffersByItsOwn(quad, source, have.kind === want.kind ? 'content' : 'kind', want, have);
   }
 
@@ -353,12 +343,13 @@ class Reconciler {
       return 'stays';
     }
     const known = quad.base[otherSide(target)] !== undefined;
-    return this.#propagate(quad, otherSide(target), known ? 'deleted' : 'mirrored', true);
+    return this.#steps.propagate(quad, otherSide(target), known ? 'deleted' : 'mirrored', true);
   }
 
   /** One-way, and the far side was changed over there (or the two meet for the first time): DESIGN §5, modes. */
   #targetDiffersByItsOwn(quad: Quad, source: Side, what: Conflict['what'], want: Entry, have: Entry): Fate {
-    if (isMirror(this.#options.mode) || this.#options.force) return this.#propagate(quad, source, 'mirrored', true);
+    if (isMirror(this.#options.mode) || this.#options.force)
+      return this.#steps.propagate(quad, source, 'mirrored', true);
     const times = source === 'a' ? ([want, have] as const) : ([have, want] as const);
     const verdict = settle(this.#options, times[0].mtimeNs, times[1].mtimeNs);
     if (verdict === otherSide(source)) {
@@ -384,7 +375,7 @@ class Reconciler {
       return 'kept';
     }
     this.#plan.conflicts.push({ path, what, winner: verdict });
-    return this.#propagate(quad, verdict, 'conflict', true);
+    return this.#steps.propagate(quad, verdict, 'conflict', true);
   }
 
   /** The loser is renamed aside on its own side, and both versions go to both sides (one-way: the target keeps both). */
@@ -401,10 +392,10 @@ class Reconciler {
       known.some((listing) => listing !== undefined && listing.indexOf(name) >= 0),
     );
     this.#plan.conflicts.push({ path: quad.path, what, winner: 'both', detail: `also kept as ${baseName(aside)}` });
-    this.#touch(loser, quad.path);
+    this.#steps.touch(loser, quad.path);
     this.#plan.moves.push({ op: 'move', side: loser, path: quad.path, to: aside, expect: lost, reason: 'conflict' });
     const emptied: Quad = { ...quad, now: { ...quad.now, [loser]: undefined } };
-    this.#propagate(emptied, winner, 'conflict', false);
+    this.#steps.propagate(emptied, winner, 'conflict', false);
     if (this.#source !== undefined) return;
     // The rename changes the ctime, so the reader goes by the rest.
     const renamed: Entry = { ...lost, ctimeNs: 0n };
@@ -413,7 +404,7 @@ class Reconciler {
       base: { a: undefined, b: undefined },
       now: { a: loser === 'a' ? renamed : undefined, b: loser === 'b' ? renamed : undefined },
     };
-    this.#propagate(copy, loser, 'conflict', false);
+    this.#steps.propagate(copy, loser, 'conflict', false);
   }
 
   // --- directories -------------------------------------------------------------------------------------------------
@@ -437,7 +428,7 @@ class Reconciler {
     this.#plan.metadata.push(...merged.steps);
     if (merged.conflict !== undefined) this.#plan.conflicts.push(merged.conflict);
     const isOpen = merged.conflict?.winner === 'open';
-    const touched = { a: this.#touched.a.has(quad.path), b: this.#touched.b.has(quad.path) };
+    const touched = { a: this.#steps.touched.a.has(quad.path), b: this.#steps.touched.b.has(quad.path) };
     const times = directoryTimes({ quad, input: this.#input, source: this.#source, touched });
     for (const side of sides) {
       const time = times[side];
@@ -447,7 +438,7 @@ class Reconciler {
       this.#plan.directoryTimes.push({ side, path: quad.path, mtimeUs: time, restores });
     }
     const recorded = merged.steps.length > 0 || times.a !== undefined || times.b !== undefined;
-    if (!isOpen && (recorded || !isRecorded(quad, quad.now))) this.#agree(quad, a, b);
+    if (!isOpen && (recorded || !isRecorded(quad, quad.now))) this.#steps.agree(quad, a, b);
   }
 
   /** A directory that only `side` has. */
@@ -456,8 +447,8 @@ class Reconciler {
     if (this.#source === other) return this.#extraDirectory(quad, side);
     const recordedHere = quad.base[side]?.kind === 'dir';
     const deletedThere = quad.base[other] !== undefined;
-    if (this.#source === side || !recordedHere) return this.#propagate(quad, side, 'created', false);
-    if (deletedThere && this.#options.mode === 'additive') return this.#propagate(quad, side, 'created', false);
+    if (this.#source === side || !recordedHere) return this.#steps.propagate(quad, side, 'created', false);
+    if (deletedThere && this.#options.mode === 'additive') return this.#steps.propagate(quad, side, 'created', false);
     return this.#deletedDirectory(quad, side, entry);
   }
 
@@ -491,10 +482,10 @@ class Reconciler {
     if (fate === 'kept' || (edited && fate === 'gone' && this.#options.deletes === 'lose')) {
       const made: MkdirStep = { op: 'mkdir', side: other, path, source: entry, reason: 'edited' };
       this.#plan.content.splice(placeholder, 0, made);
-      this.#touch(other, path);
-      this.#restoreTime(other, path, entry);
-      if (this.#touched[side].has(path)) this.#restoreTime(side, path, entry);
-      this.#agree(quad, entry, entry);
+      this.#steps.touch(other, path);
+      this.#steps.restoreTime(other, path, entry);
+      if (this.#steps.touched[side].has(path)) this.#steps.restoreTime(side, path, entry);
+      this.#steps.agree(quad, entry, entry);
       return 'kept';
     }
     if (fate === 'stays') {
@@ -504,18 +495,14 @@ class Reconciler {
           this.#plan.skips.push({ path, side, why: 'kept-ignored', detail });
         }
       }
-      if (this.#touched[side].has(path)) this.#restoreTime(side, path, entry);
+      if (this.#steps.touched[side].has(path)) this.#steps.restoreTime(side, path, entry);
       this.#keepOneSided(quad, side);
       return 'stays';
     }
     const known = quad.base[other] !== undefined || this.#source === undefined;
-    this.#removeStep(side, path, entry, known ? 'deleted' : 'mirrored', this.#plan.removals);
-    this.#agree(quad, undefined, undefined);
+    this.#steps.remove(side, path, entry, known ? 'deleted' : 'mirrored', this.#plan.removals);
+    this.#steps.agree(quad, undefined, undefined);
     return 'gone';
-  }
-
-  #restoreTime(side: Side, path: RelPath, entry: Entry): void {
-    this.#plan.directoryTimes.push({ side, path, mtimeUs: mtimeUs(entry), restores: true });
   }
 
   /** Visits a directory that only `side` has, whether or not anything in it changed. */
@@ -544,8 +531,8 @@ class Reconciler {
 
     if (this.#source === undefined) {
       if (!dirChanged && leafChanged === 'same') return 'stays';
-      if (!dirChanged) return this.#propagate(quad, leafSide, 'type-changed', true);
-      if (leafChanged === 'same') return this.#propagate(quad, dirSide, 'type-changed', true);
+      if (!dirChanged) return this.#steps.propagate(quad, leafSide, 'type-changed', true);
+      if (leafChanged === 'same') return this.#steps.propagate(quad, dirSide, 'type-changed', true);
     } else {
       const target = otherSide(this.#source);
       const targetChanged = target === dirSide ? dirChanged : leafChanged === 'different';
@@ -555,7 +542,7 @@ class Reconciler {
         this.#plan.skips.push({ path: quad.path, side: target, why: 'would-delete', detail });
         return 'stays';
       }
-      if (wins || !targetChanged) return this.#propagate(quad, this.#source, 'type-changed', true);
+      if (wins || !targetChanged) return this.#steps.propagate(quad, this.#source, 'type-changed', true);
     }
     const time = { [dirSide]: newest ?? dir.mtimeNs, [leafSide]: leaf.mtimeNs } as Record<Side, bigint>;
     const verdict = settle(this.#options, time.a, time.b);
@@ -598,53 +585,12 @@ class Reconciler {
     const loser = otherSide(verdict);
     const won = quad.now[verdict];
     const lost = quad.now[loser];
-    if (won === undefined || lost === undefined || !this.#clearSubtree(loser, quad.path, lost, 'conflict')) return true;
+    if (won === undefined || lost === undefined || !this.#steps.clearSubtree(loser, quad.path, lost, 'conflict'))
+      return true;
     this.#plan.content.push({ op: 'tree', side: loser, path: quad.path, source: won, reason: 'conflict' });
-    this.#touch(loser, quad.path);
-    this.#agree(quad, quad.now.a, quad.now.b);
+    this.#steps.touch(loser, quad.path);
+    this.#steps.agree(quad, quad.now.a, quad.now.b);
     return true;
-  }
-
-  // --- making the other side like the winner -----------------------------------------------------------------------
-
-  /**
-   * Makes the other side of `winner` have what `winner` has: a file, a link, a directory, or nothing.
-   *
-   * @param keep the version that goes away exists nowhere else, so it belongs in history
-   */
-  #propagate(quad: Quad, winner: Side, reason: Reason, keep: boolean): Fate {
-    const side = otherSide(winner);
-    const { path } = quad;
-    const [want, have] = [quad.now[winner], quad.now[side]];
-    const keepIt = this.#options.backup === 'all' || (keep && this.#options.backup !== 'off');
-
-    if (want === undefined) {
-      if (have !== undefined) this.#removeStep(side, path, have, reason, this.#plan.removals);
-      this.#agree(quad, undefined, undefined);
-      return 'gone';
-    }
-    // A new directory that cannot be read: reported by the scan, and nothing is made (or makes room) for it.
-    if (want.kind === 'dir' && this.#input[winner].unreadable.has(path)) return 'stays';
-    if (have?.kind === 'dir' && want.kind !== 'dir' && !this.#clearSubtree(side, path, have, reason)) return 'stays';
-    this.#touch(side, path);
-    if (want.kind === 'dir') {
-      if (have !== undefined) this.#removeStep(side, path, have, reason, this.#plan.clear);
-      this.#plan.content.push({ op: 'tree', side, path, source: want, reason });
-    } else {
-      const expect = have?.kind === 'dir' ? undefined : have;
-      const common = { side, path, from: path, source: want, expect, keep: keepIt, reason } as const;
-      if (want.kind === 'symlink') this.#plan.content.push({ op: 'link', ...common });
-      else {
-        const merged = mergeMetadata(quad, this.#input, this.#source, winner);
-        if (merged.conflict !== undefined) this.#plan.conflicts.push(merged.conflict);
-        this.#plan.metadata.push(...merged.steps.filter((step) => step.side === winner));
-        this.#plan.content.push({ op: 'put', ...common, mode: merged.mode });
-        // The bits are still in dispute, so nothing is agreed: the next run finds the contents equal and asks again.
-        if (merged.conflict?.winner === 'open') return 'kept';
-      }
-    }
-    this.#agree(quad, quad.now.a ?? want, quad.now.b ?? want);
-    return 'kept';
   }
 
   /** Same content on both sides: what is left to merge is permission bits and mtime. */
@@ -655,58 +601,8 @@ class Reconciler {
     // With --checksum every file comes by here; what is recorded so already is not recorded again.
     const recorded =
       merged.steps.length === 0 && isRecorded(quad, quad.now) && !sides.some((side) => isRacyNow(quad, side));
-    if (merged.conflict?.winner !== 'open' && !recorded) this.#agree(quad, quad.now.a, quad.now.b);
+    if (merged.conflict?.winner !== 'open' && !recorded) this.#steps.agree(quad, quad.now.a, quad.now.b);
     return 'kept';
-  }
-
-  /** Removes a whole directory to make room; refuses (and says so) when something in it may not be removed. */
-  #clearSubtree(side: Side, dir: RelPath, entry: Entry, reason: Reason): boolean {
-    const steps: RemoveStep[] = [];
-    const blocker = this.#collectRemovals(side, dir, reason, steps);
-    if (blocker !== undefined) {
-      const detail = `cannot make room: ${blocker} would have to go`;
-      this.#plan.skips.push({ path: dir, side, why: 'kept-ignored', detail });
-      return false;
-    }
-    this.#plan.clear.push(...steps);
-    this.#removeStep(side, dir, entry, reason, this.#plan.clear);
-    return true;
-  }
-
-  /**
-   * Adds the removals of everything in a directory, children first.
-   *
-   * @returns a path that may not be removed, or undefined when all of it may
-   */
-  #collectRemovals(side: Side, top: RelPath, reason: Reason, steps: RemoveStep[]): RelPath | undefined {
-    const dirs = [...subtreeNow(this.#input, side, top)];
-    // Parents come first in the walk, so backwards they come last.
-    for (const dir of dirs.reverse()) {
-      const listing = listingNow(this.#input, side, dir);
-      if (listing === undefined || this.#input[side].ignoredIn.has(dir)) return dir;
-      for (const [name, entry] of listing.entries()) {
-        const path = joinPath(dir, name);
-        if (isUnknown(entry.kind)) return path;
-        if (entry.kind !== 'dir') this.#removeStep(side, path, entry, reason, steps);
-      }
-      const entry = dir === top ? undefined : listingNow(this.#input, side, parentPath(dir))?.get(baseName(dir));
-      if (entry !== undefined) this.#removeStep(side, dir, entry, reason, steps);
-    }
-    return undefined;
-  }
-
-  #removeStep(side: Side, path: RelPath, expect: Entry, reason: Reason, into: RemoveStep[]): void {
-    into.push({ op: 'remove', side, path, expect, keep: this.#options.backup !== 'off', reason });
-    this.#touch(side, path);
-  }
-
-  /** Notes that a step changes the listing of a path's parent on a side. */
-  #touch(side: Side, path: RelPath): void {
-    this.#touched[side].add(parentPath(path));
-  }
-
-  #agree(quad: Quad, a: Entry | undefined, b: Entry | undefined): void {
-    this.#plan.agreements.push({ path: quad.path, a, b });
   }
 
   /** A path that cannot be decided in this pass: waiting for a digest, or unreadable. */
