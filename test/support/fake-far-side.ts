@@ -31,13 +31,12 @@ export interface Faced extends Ran {
   peakBytes: number;
 }
 
-/** Runs `COMMAND A B` with B behind such a far side. */
-export async function faceLies(
-  pair: Pair,
-  lies: Lies,
-  args: readonly string[] = [],
-  command: 'sync' | 'push' = 'sync',
-): Promise<Faced> {
+/**
+ * A far side that is played as long as `act` takes.
+ *
+ * @param act given what leads there, for the end of a command line
+ */
+export async function withFarSide<T>(pair: Pair, lies: Lies, act: (far: readonly string[]) => Promise<T>): Promise<T> {
   const address = path.join(pair.dir, 'socket');
   const sockets = new Set<net.Socket>();
   const server = net.createServer((socket) => {
@@ -46,28 +45,43 @@ export async function faceLies(
     void pastFirstLine(socket).then(() => play(socket, lies));
   });
   await new Promise<void>((resolve) => server.listen(address, resolve));
+  try {
+    return await act(['--', process.execPath, path.join(import.meta.dirname, 'relay.js'), address]);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+/** The most memory that a process has taken until now, bytes; 0 when it has ended. */
+export function peakMemory({ pid }: ChildProcess): number {
+  try {
+    return Number(/VmHWM:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+/** Runs `COMMAND A B` with B behind such a far side. */
+export async function faceLies(
+  pair: Pair,
+  lies: Lies,
+  args: readonly string[] = [],
+  command: 'sync' | 'push' = 'sync',
+): Promise<Faced> {
   let peakBytes = 0;
   let watch: NodeJS.Timeout | undefined;
-  const onStart = ({ pid }: ChildProcess): void => {
+  const onStart = (child: ChildProcess): void => {
     watch = setInterval(() => {
-      try {
-        const found = /VmHWM:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
-        peakBytes = Math.max(peakBytes, Number(found?.[1] ?? 0) * 1024);
-      } catch {
-        // It has just ended.
-      }
+      peakBytes = Math.max(peakBytes, peakMemory(child));
     }, 10);
   };
   try {
-    const relay = path.join(import.meta.dirname, 'relay.js');
-    const far = ['--', process.execPath, relay, address];
     const roots = [command, pair.a, pair.b, '--json', '--state-dir', pair.state];
-    const ran = await lockstep([...roots, ...args, ...far], { onStart });
+    const ran = await withFarSide(pair, lies, async (far) => lockstep([...roots, ...args, ...far], { onStart }));
     return { ...ran, peakBytes };
   } finally {
     clearInterval(watch);
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
   }
 }
 
