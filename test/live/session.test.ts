@@ -282,6 +282,42 @@ describe('a line that is lost', () => {
     }));
 });
 
+describe('a machine that sleeps', () => {
+  // Ended, though the sleeper has not been told: a zombie.
+  const isGone = (pid: number): boolean => {
+    const status = `/proc/${pid}/stat`;
+    return !fs.existsSync(status) || / Z /.test(fs.readFileSync(status, 'utf8'));
+  };
+  const waited = (live: LiveRun): boolean => live.of('state').some(({ state }) => state === 'waiting');
+
+  for (const who of ['here', 'there'] as const) {
+    it(`${who}: when it wakes up, what was changed on both sides is brought over`, async () =>
+      withLive(async (pair) => {
+        write(pair.a, { f: 'f' });
+        const live = await pair.start({
+          args: ['--timeout', '5', '--', 'sh', '-c', `echo $$ > ${pair.dir}/pid; exec sh`],
+        });
+        const far = Number(fs.readFileSync(path.join(pair.dir, 'pid'), 'utf8'));
+        const sleeper = who === 'here' ? live.child.pid : far;
+        if (sleeper === undefined) throw new Error('it was not started');
+        process.kill(sleeper, 'SIGSTOP');
+        try {
+          // The end that is awake gives the line up.
+          await live.until(() => (who === 'here' ? isGone(far) : waited(live)), 'the other end to notice');
+          write(pair.a, { here: 'here' });
+          write(pair.b, { there: 'there' });
+        } finally {
+          // What sleeps over there may have been ended from here.
+          if (!isGone(sleeper)) process.kill(sleeper, 'SIGCONT');
+        }
+        await live.watching(2);
+        await pair.inStep();
+        pair.expectBoth({ f: 'f', here: 'here', there: 'there' });
+        await pair.finish('--', 'sh');
+      }));
+  }
+});
+
 it('tells people a line for every change', async () =>
   withLive(async (pair) => {
     write(pair.a, { f: 'f' });
