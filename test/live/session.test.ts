@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventsOf, lockstep, type JsonEvent } from '../support/cli.ts';
+import { cliPath, eventsOf, lockstep, type JsonEvent } from '../support/cli.ts';
 import { LiveRun, withLive } from '../support/live.ts';
 import { contents, file, history, write } from '../support/tree.ts';
 
@@ -279,6 +279,41 @@ describe('a line that is lost', () => {
       ]);
       expect(ran.code).toBe(1);
       expect(eventsOf(ran, 'error')).toMatchObject([{ code: 'connection' }]);
+    }));
+});
+
+describe('a server that serves one root and nothing else', () => {
+  const serving = (root: string, ...args: string[]): string[] => [
+    '--',
+    process.execPath,
+    cliPath,
+    'serve',
+    '--root',
+    root,
+    ...args,
+  ];
+
+  it('is watched, and told of changes', async () =>
+    withLive(async (pair) => {
+      write(pair.a, { f: 'f' });
+      fs.mkdirSync(pair.b);
+      const live = await pair.start({ args: serving(pair.b) });
+      write(pair.a, { 'd/here': 'here' });
+      await live.until(() => contents(pair.b)['d/here'] === 'here');
+      write(pair.b, { 'd/there': 'there' });
+      await live.until(() => contents(pair.a)['d/there'] === 'there');
+      await pair.finish(...serving(pair.b));
+    }));
+
+  it('is watched where it may only be read', async () =>
+    withLive(async (pair) => {
+      write(pair.b, { f: 'f' });
+      const live = await pair.start({ command: 'pull', args: serving(pair.b, '--read-only') });
+      expect(contents(pair.a)).toEqual({ f: 'f' });
+      write(pair.b, { f: 'edited' });
+      await live.until(() => contents(pair.a)['f'] === 'edited');
+      await live.interrupt();
+      expect(fs.readdirSync(pair.b)).toEqual(['f']);
     }));
 });
 
