@@ -1,4 +1,5 @@
 /** What a live run lives through: guards, conflicts, other runs, lost lines, and its end. */
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -374,6 +375,34 @@ it('tells people a line for every change', async () =>
   }));
 
 /** A live run that tells people. */
+it('keeps a line on a terminal that says what it is doing, and ends on Ctrl-C', async (context) => {
+  if (spawnSync('script', ['--version']).status !== 0) context.skip('needs script(1)');
+  await withLive(async (pair) => {
+    write(pair.a, { f: 'f' });
+    const words = [process.execPath, cliPath, 'sync', pair.a, pair.b, '--watch', '--state-dir', pair.state];
+    const child = spawn('script', ['-qefc', words.join(' '), '/dev/null'], { env: { ...process.env, NO_COLOR: '1' } });
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+    let shown = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text));
+    try {
+      const showing = async (what: RegExp): Promise<void> => {
+        for (const deadline = Date.now() + 60_000; !what.test(shown);) {
+          if (Date.now() > deadline) throw new Error(`never showed ${String(what)}:\n${shown}`);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+      };
+      await showing(/Ctrl-C ends it\r\n\r\u001b\[Kwatching · last change \d\d:\d\d:\d\d$/);
+      write(pair.a, { g: 'g' });
+      await showing(/\r\u001b\[K→ g {2}1 B\r\n.*\r\u001b\[Kwatching · last change \d\d:\d\d:\d\d$/s);
+      child.stdin.write('\u0003');
+      expect(await ended).toBe(130);
+      expect(shown).toMatch(/\r\u001b\[Kended: 2 changes/);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+});
+
 class LiveRunText extends LiveRun {
   stdout = '';
 

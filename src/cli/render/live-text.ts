@@ -40,7 +40,7 @@ export function liveTextRenderer(options: LiveTextOptions): Renderer {
 
   const enter = (next: LiveState): void => {
     state = next;
-    status.set(options.label ?? '', next);
+    status.set(escapeControls(options.label ?? ''), next);
     if (next.name === 'halted' || next.name === 'waiting') {
       // Said once, however often it is tried again.
       if (next.error.message !== lastProblem) tellProblem(next, say, err);
