@@ -2,8 +2,8 @@
  * Looking at both sides of a live link: at what may have changed, or, where that is not known, at everything.
  *
  * What is not looked at counts as recorded. That may be wrong for a path that could not be settled earlier: those are
- * looked at on both sides (LiveLink). Where it is wrong all the same, `apply` finds another thing than the plan saw, and
- * leaves it alone.
+ * looked at on both sides (LiveLink), and of a directory that is not on record all is looked at (whole-look.ts). Where it
+ * is wrong all the same, `apply` finds another thing than the plan saw, and leaves it alone.
  */
 import { flags, isRacy, isUnknown, sameFingerprint, type Entry } from '../../tree/entry.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
@@ -15,6 +15,7 @@ import { explainChanges } from '../../replica/explain-changes.ts';
 import type { ScanResult } from '../../replica/replica.ts';
 import { watching, type DirtyDirectory, type LookResult } from '../../replica/watching.ts';
 import { inputOf, scanBoth, scanSide, type Scans, type ScanTask } from '../scanning.ts';
+import { lookWhole } from './whole-look.ts';
 
 const sides = ['a', 'b'] as const;
 
@@ -86,10 +87,10 @@ export class Sight {
   async #look(side: Side, asked: readonly DirtyDirectory[], task: ScanTask): Promise<ScanResult> {
     const replica = task.replicas[side];
     if (replica === undefined) throw new Error('a look at a root that is not open');
-    const found = await watching(replica).look({ directories: asked }, { signal: task.signal });
+    const recorded = task.baseline[side];
+    const found = await lookWhole(watching(replica), asked, recorded, task.signal);
     this.looked[side] = found.looked;
     if (found.rulesChanged) throw new RulesChanged();
-    const recorded = task.baseline[side];
     const { tree, added, mountsGone } = assemble(found, recorded, task);
     this.#note(side, found);
     const result = this.#result(side, task, tree, added);

@@ -70,12 +70,14 @@ export class UnsettledPaths {
     return again;
   }
 
-  /** Those that must be looked at on both sides when these are looked at on one. */
+  /** Those that must be looked at on both sides when these are looked at on one: they, something above, or in them, is dirty. */
   *concernedBy(directories: readonly DirtyDirectory[]): Generator<RelPath> {
     if (this.#paths.size === 0 || directories.length === 0) return;
     const dirty = new DirtySet();
     dirty.addAll(directories);
-    for (const path of this.#paths.keys()) if (isAmong(path, dirty)) yield path;
+    const above = new Set(directories.flatMap(({ dir }) => [dir, ...ancestorsOf(dir)]));
+    above.delete('');
+    for (const path of this.#paths.keys()) if (above.has(path) || isAmong(path, dirty)) yield path;
   }
 }
 
