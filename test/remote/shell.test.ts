@@ -1,6 +1,7 @@
 /** A far side with nothing but a shell: what can only be seen over one. The whole suite runs over several (far-shells.ts). */
 import { execFileSync, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventsOf, lockstep, type Ran } from '../support/cli.ts';
@@ -215,6 +216,62 @@ describe('cut and killed', () => {
 
   it('the controller: the far side cleans up by itself', async () => killing('controller'));
   it('the far shell: the next run cleans up', async () => killing('far'));
+});
+
+describe('a tool over there that is killed while the tree is looked at', () => {
+  // What it has not told of must not pass for deleted. It dies between two records, where nothing else shows it.
+  const gnu = { shell: 'dash', tools: 'gnu' } as const;
+  const busybox = { shell: 'dash', tools: 'busybox' } as const;
+  const far: Record<string, { far: Far; tool: string; runs: string; others?: Record<string, string> }> = {
+    'find that prints': { far: gnu, tool: 'find', runs: '/usr/bin/find "$@"' },
+    'find that runs stat': { far: busybox, tool: 'find', runs: 'busybox find "$@"' },
+    'stat that find runs': {
+      far: gnu,
+      tool: 'stat',
+      runs: '/usr/bin/stat "$@"',
+      others: { find: 'case " $* " in *" -printf "*) exit 1 ;; esac; exec /usr/bin/find "$@"' },
+    },
+    // Not busybox's find and xargs: they have a stat of their own.
+    'stat that xargs runs': { far: { ...gnu, without: 'find' }, tool: 'stat', runs: '/usr/bin/stat "$@"' },
+    'stat that the shell runs': {
+      far: { shell: 'dash', tools: 'busybox', without: 'find xargs' },
+      tool: 'stat',
+      runs: 'busybox stat "$@"',
+    },
+  };
+
+  it.each(Object.entries(far))('%s', async (_, { far: kind, tool, runs, others }) => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-flag-'));
+    const flag = path.join(dir, 'flag');
+    const program = runs.replace(
+      'busybox',
+      execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim(),
+    );
+    // Only while it looks at the files of this tree.
+    const script = `if [ -e '${flag}' ]; then case $* in */f1*|*.lockstep*) ${program} | head -n 4; kill -9 $$ ;; esac; fi; exec ${program}`;
+    try {
+      await withFar(
+        kind,
+        async (pair, run) => {
+          write(pair.a, Object.fromEntries(Array.from({ length: 30 }, (__, i) => [`d${i % 3}/f1${i}`, `f${i}`])));
+          expect((await run('sync')).code).toBe(0);
+          const before = contents(pair.a);
+          fs.writeFileSync(flag, '');
+          const cut = await run('sync', '--max-delete', 'off');
+          fs.rmSync(flag);
+          expect(contents(pair.a)).toEqual(before);
+          expect(eventsOf(cut, 'action')).toEqual([]);
+          expect([cut.code, eventsOf(cut, 'error')], cut.stdout).toMatchObject([1, [{}]]);
+          expect(eventsOf(cut, 'error')[0]?.['message']).toMatch(/killed|cannot be read as a whole/);
+          const again = await run('sync');
+          expect([again.code, eventsOf(again, 'action')]).toEqual([0, []]);
+        },
+        { ...others, [tool]: script },
+      );
+    } finally {
+      fs.rmSync(dir, { recursive: true });
+    }
+  });
 });
 
 describe('which agent', () => {

@@ -4,10 +4,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-/** A shell, and where its tools come from; without one of them. */
+/** A shell, and where its tools come from; without some of them. */
 interface FarShell {
   shell: 'busybox' | 'dash' | 'bash';
   tools: 'busybox' | 'gnu';
+  /** Names, with spaces between. */
   without?: string;
 }
 
@@ -52,7 +53,7 @@ export function makeFarShell(
       : gnuTools.split(' ');
   for (const tool of tools) {
     // Without `busybox` itself: it would be every tool again.
-    if (tool === far.without || tool === 'sh' || tool === 'busybox') continue;
+    if (far.without?.split(' ').includes(tool) === true || tool === 'sh' || tool === 'busybox') continue;
     if (far.tools === 'busybox') fs.symlinkSync(busybox, path.join(bin, tool));
     else if (tool !== 'test' && tool !== 'printf')
       fs.symlinkSync(where(`/usr/bin/${tool} || command -v /bin/${tool}`), path.join(bin, tool));

@@ -249,22 +249,30 @@ FM="$M0 $F %n"
 FL="$M0 $F %n@{nl}$M0-%N"
 looklinks() { now; take "$1" | (cd -P -- "$R" && args stat -c "$FL" 2>/dev/null; cat >/dev/null); }
 
+# A walk that was cut short must not pass for a whole one: what it does not tell of would be taken for deleted. Who is not
+# content says why, and ends with less than 126; who was killed says nothing. $1: what find ended with.
+whole() { if [ $1 -gt 125 ] || { [ $1 != 0 ] && [ -z "$e" ]; }; then e="$e@{nl}find was killed ($1)"; fi; }
+# stat as find calls it, which may not notice that it was killed.
+ST='stat -c "$0" "$@"; s=$?; [ $s -lt 126 ] || echo "stat was killed ($s)" >&2; exit $s'
+
 # Everything below a directory; further arguments are for find: what not to enter.
 walk() {
   w=$1; shift
-  { e=$(find "$w" \( -name .lockstep "$@" \) -prune -exec stat -c "$FM" {} + -o -type l -exec stat -c "$FL" {} + -o -exec stat -c "$FM" {} + 2>&1 >&3 3>&- </dev/null); } 3>&1
+  { e=$(find "$w" \( -name .lockstep "$@" \) -prune -exec sh -c "$ST" "$FM" {} + -o -type l -exec sh -c "$ST" "$FL" {} + -o -exec sh -c "$ST" "$FM" {} + 2>&1 >&3 3>&- </dev/null); whole $?; } 3>&1
   printf '%s!%s' "$M0" "$e"
 }
 # The same without find: by the shell itself. What is not to be entered is given as to find.
 if ! has find; then
   walk() {
     w=$1; shift
-    wp=
+    wp=; e=
     while [ $# -gt 0 ]; do [ "$1" != -name ] || wp="$wp|$2|"; shift; done
-    stat -c "$FL" "$w" 2>/dev/null </dev/null
+    stat -c "$FL" "$w" 2>/dev/null </dev/null; killed $? 125
     walkdir "$w"
-    printf '%s!' "$M0"
+    printf '%s!%s' "$M0" "$e"
   }
+  # $1: what it ended with; $2: the most that is no signal.
+  killed() { [ $1 -le $2 ] || e="stat was killed ($1)"; }
   # A list of its own for each directory: what a function is called with.
   walkin() {
     set +f; set -- "$1"/* "$1"/.[!.]* "$1"/..?*; set -f
@@ -276,13 +284,13 @@ if ! has find; then
       if [ -d "$x" ] && [ ! -h "$x" ]; then walkin "$x"; fi
     done
   }
-  walklist() { printf '%s\0' "$@" | args0 stat -c "$FL" -- 2>/dev/null; }
+  walklist() { printf '%s\0' "$@" | args0 stat -c "$FL" -- 2>/dev/null; killed $? 123; }
   walkdir() { walkin "$1"; }
-  if [ $XARGS = 1 ]; then args0() { xargs -0 "$@"; }; else walklist() { for x do stat -c "$FL" -- "$x" 2>/dev/null </dev/null; done; }; fi
+  if [ $XARGS = 1 ]; then args0() { xargs -0 "$@"; }; else walklist() { for x do stat -c "$FL" -- "$x" 2>/dev/null </dev/null; killed $? 125; done; }; fi
 fi
 walkprintf() {
   w=$1; shift
-  { e=$(find "$w" \( -name .lockstep "$@" \) -prune -printf "$FP" -o -type l -printf "$FP$M0-%l\n" -o -printf "$FP" 2>&1 >&3 3>&- </dev/null); } 3>&1
+  { e=$(find "$w" \( -name .lockstep "$@" \) -prune -printf "$FP" -o -type l -printf "$FP$M0-%l\n" -o -printf "$FP" 2>&1 >&3 3>&- </dev/null); whole $?; } 3>&1
   printf '%s!%s' "$M0" "$e"
 }
 FP="$M0 %y%m %s %i %D %T@ %C@ %p\n"

@@ -122,14 +122,16 @@ class Scanner {
       }
       reader.push(rest);
     };
+    let lines: string[] = [];
     const scan = tools.walk === 'find-printf' ? 'scanprintf' : 'scan';
     const pruned = prunable(this.#request.rules).map((name) => ` -o -type d -name ${name}`);
     await guarded(session, async () => {
       await session.run({ code: `${scan}${pruned.join('')}`, sink });
       reader.finish();
+      const end = reader.errors.lastIndexOf('\n');
+      lines = reader.errors.slice(0, Math.max(0, end)).split('\n');
+      this.#toNs = nsOf(reader.errors.slice(end + 1), 'to');
     });
-    const lines = reader.errors.split('\n');
-    this.#toNs = nsOf(lines.pop() ?? '', 'to');
     return lines.filter((line) => line.trim() !== '' && !this.#understood(line));
   }
 
