@@ -19,8 +19,8 @@ import type { LinkOptions } from './options.ts';
 import { Outcomes } from './outcomes.ts';
 import type { Report } from './report.ts';
 
-/** Files per batch: few enough to lose little, enough that a batch's own cost does not show. */
-const batchFiles = 12_000;
+/** Files per batch: few enough to lose and to hold little, enough that a batch's own cost does not show. */
+const batchFiles = 6_000;
 /** Content per batch, bytes. */
 const batchBytes = 256 << 20;
 
@@ -235,9 +235,7 @@ class Executor {
       ? unit.listing
       : Listing.from([...made.names].flatMap((name) => pair(name, unit.listing.get(name))));
     const [a, b] = side === 'a' ? [made, source] : [source, made];
-    // What is kept holds no decoded names: a million of them would weigh more than the records.
-    const bare = (listing: Listing): Listing => new Listing(listing.bytes);
-    baseline.recordListings([{ dir: unit.path, a: bare(a), b: bare(b), digests: result.digests ?? [] }]);
+    baseline.recordListings([{ dir: unit.path, a, b, digests: result.digests ?? [] }]);
     if (unit.path === step.path) this.#outcomes.done(unit.path, side, result.observed);
     else baseline.record(unit.path, ...bySide(side, result.observed, unit.source));
     report.action({ op: 'create', side, path: unit.path, kind: 'dir', bytes: 0, reason: step.reason });

@@ -14,6 +14,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { errnoCode, LockstepError } from '../../base/errors.ts';
+import { Slab } from '../../base/slab.ts';
 import type { AgreedState } from '../../reconcile/input.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { isRacy } from '../../tree/entry.ts';
@@ -23,7 +24,7 @@ import { encodeTree } from '../../tree/codec.ts';
 import type { FileDigest } from '../../replica/replica.ts';
 import { Tree } from '../../tree/tree.ts';
 import { onState } from '../state-errors.ts';
-import { decodeRecords, encodeRecord, type DigestChange, type LogRecord } from './records.ts';
+import { decodeRecords, RecordEncoder, type DigestChange, type LogRecord } from './records.ts';
 import { readSnapshot, writeSnapshot, type SnapshotHeader } from './snapshot.ts';
 
 /** The log is folded into a new snapshot when it has grown beyond this, or beyond a quarter of the snapshot. */
@@ -77,6 +78,8 @@ export class Baseline implements AgreedState {
 
   /** The caller's a is the b of the files: a link has one baseline, in whatever order its roots are named. */
   readonly #swapped: boolean;
+  readonly #encoder = new RecordEncoder();
+  readonly #slab = new Slab();
 
   private constructor(stateDir: string, linkId: string, swapped: boolean) {
     this.#stateDir = stateDir;
@@ -206,7 +209,7 @@ export class Baseline implements AgreedState {
   recordListings(listings: readonly { dir: RelPath; a: Listing; b: Listing; digests?: readonly FileDigest[] }[]): void {
     const records: LogRecord[] = [];
     for (const { dir, a, b, digests = [] } of listings) {
-      records.push({ type: 'set', dir, a, b });
+      records.push({ type: 'set', dir, a: this.#kept(a), b: this.#kept(b) });
       const worth = digests.filter(({ name }) => isDigestWorth(a.get(name), b.get(name)));
       if (worth.length === 0) continue;
       const changes = worth.map(({ name, digest }) => ({ name, sha256: Buffer.from(digest).toString('hex') }));
@@ -214,6 +217,11 @@ export class Baseline implements AgreedState {
       records.push({ type: 'patch', dir, a: empty, b: empty, goneA: [], goneB: [], digests: changes });
     }
     this.#add(records);
+  }
+
+  /** What is kept holds no decoded names: a million of them would weigh more than the records. */
+  #kept(listing: Listing): Listing {
+    return new Listing(this.#slab.keep(listing.bytes));
   }
 
   /** Renames that were carried out on the side that did not have them yet, all at once. Takes effect at once. */
@@ -290,7 +298,7 @@ export class Baseline implements AgreedState {
   }
 
   #append(records: LogRecord[]): void {
-    const bytes = Buffer.concat(records.map((record) => encodeRecord(swapRecord(record, this.#swapped))));
+    const bytes = this.#encoder.encode(records.map((record) => swapRecord(record, this.#swapped)));
     this.#write(() => {
       this.#log ??= this.#openLog();
       for (let done = 0; done < bytes.length;) done += fs.writeSync(this.#log, bytes, done);

@@ -31,21 +31,43 @@ export interface DigestChange {
   sha256: string | undefined;
 }
 
-export function encodeRecord(record: LogRecord): Buffer {
-  const listings = record.type === 'set' || record.type === 'patch' ? [record.a.bytes, record.b.bytes] : [];
-  const header = Buffer.from(JSON.stringify(headerOf(record)));
-  const payload = Buffer.alloc(4 + header.length + listings.reduce((sum, bytes) => sum + bytes.length, 0));
-  payload.writeUInt32LE(header.length, 0);
-  header.copy(payload, 4);
-  let at = 4 + header.length;
-  for (const bytes of listings) {
-    payload.set(bytes, at);
-    at += bytes.length;
+/** Encodes records into memory of its own, again and again the same: a first copy writes hundreds of megabytes of them. */
+export class RecordEncoder {
+  #buffer = Buffer.alloc(64 << 10);
+
+  /** @returns valid until the next call */
+  encode(records: readonly LogRecord[]): Buffer {
+    let end = 0;
+    for (const record of records) end = this.#add(record, end);
+    return this.#buffer.subarray(0, end);
   }
-  const frame = Buffer.alloc(8);
-  frame.writeUInt32LE(payload.length, 0);
-  frame.writeUInt32LE(crc32(payload), 4);
-  return Buffer.concat([frame, payload]);
+
+  /** @returns where it ends */
+  #add(record: LogRecord, start: number): number {
+    const listings = record.type === 'set' || record.type === 'patch' ? [record.a.bytes, record.b.bytes] : [];
+    const header = JSON.stringify(headerOf(record));
+    const headerBytes = Buffer.byteLength(header);
+    const length = 4 + headerBytes + listings.reduce((sum, bytes) => sum + bytes.length, 0);
+    this.#reserve(start, 8 + length);
+    const buffer = this.#buffer;
+    buffer.writeUInt32LE(headerBytes, start + 8);
+    buffer.write(header, start + 12);
+    let end = start + 12 + headerBytes;
+    for (const bytes of listings) {
+      buffer.set(bytes, end);
+      end += bytes.length;
+    }
+    buffer.writeUInt32LE(length, start);
+    buffer.writeUInt32LE(crc32(buffer.subarray(start + 8, end)), start + 4);
+    return end;
+  }
+
+  #reserve(used: number, more: number): void {
+    if (used + more <= this.#buffer.length) return;
+    const larger = Buffer.alloc(Math.max(2 * this.#buffer.length, used + more));
+    this.#buffer.copy(larger, 0, 0, used);
+    this.#buffer = larger;
+  }
 }
 
 function headerOf(record: LogRecord): object {
