@@ -91,7 +91,8 @@ export class Connected {
   async sync(whole: readonly Side[]): Promise<PassSummary | undefined> {
     const due = this.pending.take(monotonicMs());
     if (due.lost !== undefined) return undefined;
-    const both = [...this.unsettled.concernedBy([...due.a, ...due.b])];
+    // A look at everything on one side may find whatever they wait for.
+    const both = whole.length > 0 ? this.unsettled.all() : [...this.unsettled.concernedBy([...due.a, ...due.b])];
     const looks: Record<Side, SideLook> = { a: due.a, b: due.b };
     const looked = new DirtySet();
     for (const side of sides) {

@@ -36,6 +36,10 @@ export class UnsettledPaths {
     return { conflicts, skipped: this.#paths.size - conflicts };
   }
 
+  all(): RelPath[] {
+    return [...this.#paths.keys()];
+  }
+
   has(path: RelPath): boolean {
     return this.#paths.has(path);
   }
