@@ -46,7 +46,6 @@ export class Connected {
   readonly #watching: Promise<void>[] = [];
   /** Watched sides that do not tell: looked at wholly, now and then. */
   readonly polled: Side[] = [];
-  readonly #canLook: Record<Side, boolean>;
   /** How many directories are polled, as it was told last. */
   readonly #polledTold = { a: 0, b: 0 };
   #failure: Error | undefined;
@@ -62,7 +61,6 @@ export class Connected {
   constructor(request: LinkRequest, settings: LiveSettings) {
     this.#listener = request.listener;
     this.session = new Session(request);
-    this.#canLook = { a: canWatch(request.replicas.a), b: canWatch(request.replicas.b) };
     this.#settings = settings;
     this.pending = new Pending(settings.timing);
   }
@@ -101,8 +99,8 @@ export class Connected {
       for (const path of both) set.add(parentPath(path), baseName(path));
       const wanted = [...set.directories()];
       // A replica that cannot watch cannot be asked for some paths either.
-      const canLook = this.#canLook[side] || wanted.length === 0;
-      looks[side] = whole.includes(side) || !canLook ? 'everything' : wanted;
+      const cannotLook = wanted.length > 0 && !canWatch(this.session.request.replicas[side]);
+      looks[side] = whole.includes(side) || cannotLook ? 'everything' : wanted;
       looked.addAll(set.directories());
     }
     if (looks.a.length + looks.b.length === 0) return this.#nothing();

@@ -9,15 +9,12 @@
 import { Listing } from '../../tree/listing.ts';
 import { ancestorsOf, joinPath, type RelPath } from '../../tree/path.ts';
 import type { Tree } from '../../tree/tree.ts';
-import type { DirtyDirectory, LookPatch, LookRequest, LookResult } from '../../replica/watching.ts';
-
-interface Looks {
-  look: (request: LookRequest, control: { signal: AbortSignal }) => Promise<LookResult>;
-}
+import type { Replica } from '../../replica/replica.ts';
+import type { DirtyDirectory, LookPatch, LookResult } from '../../replica/watching.ts';
 
 /** @param recorded the side's record */
 export async function lookWhole(
-  replica: Looks,
+  replica: Required<Pick<Replica, 'look'>>,
   asked: readonly DirtyDirectory[],
   recorded: Tree,
   signal: AbortSignal,
@@ -61,9 +58,7 @@ function merge(found: LookResult, more: LookResult): void {
     patches.set(patch.dir, before === undefined || patch.names === undefined ? patch : mergePatch(before, patch));
   }
   found.patches = [...patches.values()];
-  for (const [dir, listing] of more.below.listings()) {
-    found.below.setListing(dir, listing);
-  }
+  for (const [dir, listing] of more.below.listings()) found.below.setListing(dir, listing);
   found.root = more.root;
   found.unreadable.push(...more.unreadable);
   found.ignoredIn.push(...more.ignoredIn);
