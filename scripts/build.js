@@ -92,7 +92,8 @@ const bundles = [
       codeSplitting: false,
       // Nobody reads it over there, and every byte of it is sent.
       minify: true,
-      intro: 'const __lockstepDist = __dirname;',
+      // There is no directory of it, and in a thread that runs its text not even a name for one.
+      intro: 'const __lockstepDist = "/";',
     },
   },
   {

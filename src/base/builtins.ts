@@ -6,6 +6,7 @@ import type * as ChildProcess from 'node:child_process';
 import type * as Crypto from 'node:crypto';
 import { createRequire } from 'node:module';
 import type * as V8 from 'node:v8';
+import type * as WorkerThreads from 'node:worker_threads';
 import type * as Zlib from 'node:zlib';
 
 export function crypto(): typeof Crypto {
@@ -18,6 +19,10 @@ export function childProcess(): typeof ChildProcess {
 
 export function v8(): typeof V8 {
   return builtin('node:v8') as typeof V8;
+}
+
+export function workerThreads(): typeof WorkerThreads {
+  return builtin('node:worker_threads') as typeof WorkerThreads;
 }
 
 export function zlib(): typeof Zlib {

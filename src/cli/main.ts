@@ -3,7 +3,7 @@
  * is being read. The other root is looked at in this thread (looked-at-here.ts).
  */
 import type { Worker } from 'node:worker_threads';
-import { startAgentWorker } from '../replica/agent/start-worker.ts';
+import { startWorker } from '../replica/worker-file.ts';
 
 /** For the second of two local roots, if the command is going to have any: `--help` and mistakes need no agents. */
 function startWorkers(args: readonly string[]): Worker[] {
@@ -12,7 +12,7 @@ function startWorkers(args: readonly string[]): Worker[] {
   if (args.length < 3 || args.includes('--help') || args.includes('-h')) return [];
   // Beside a far end the local root needs no thread (workspace/remote.ts). A guess will do: what is missing is started later.
   const isRemote = args.includes('--') || args.some((word) => /^[^-/][^/]*:/.test(word));
-  return isRemote ? [] : [startAgentWorker()];
+  return isRemote ? [] : [startWorker({ role: 'agent' })];
 }
 
 async function main(): Promise<void> {

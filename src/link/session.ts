@@ -122,7 +122,7 @@ export class Session {
     for (const side of ['b', 'a'] as const) {
       const request = scanRequestOf(side, options, baseline);
       if (probes[side].kind !== 'directory') continue;
-      replicas[side].lookAhead?.(probes[side].realPath, accessTo(side, options), request, signal);
+      replicas[side].lookAhead?.(probes[side].realPath, request, signal);
     }
   }
 

@@ -255,10 +255,8 @@ export interface Replica {
   /**
    * Begins a scan that will probably be asked for, of a root that is not open yet (local/ahead-scan.ts), where nothing is lost
    * by that: others are being waited for.
-   *
-   * @param access as it will be opened
    */
-  lookAhead?(root: string, access: OpenRequest['access'], request: ScanRequest, signal: AbortSignal): void;
+  lookAhead?(root: string, request: ScanRequest, signal: AbortSignal): void;
   /**
    * Watches the root from the next scan on: each full scan watches what it finds. What may have changed since is told as
    * it comes; ends when the signal is aborted. Once; beside all other calls. Undefined where a replica cannot watch.

@@ -81,4 +81,4 @@ if(!s){s=require('zlib').inflateRawSync(take(parseInt(take(8)+'',16)),{maxOutput
 if(!right(s))return say('damaged');
 if(d){try{f.mkdirSync(d,{recursive:true,mode:448});var w=t+'.'+c.randomBytes(6).toString('hex');f.writeFileSync(w,s,{flag:'wx',mode:384});f.renameSync(w,t)}catch(e){if(w)try{f.unlinkSync(w)}catch(g){}}}}
 say('run '+(o[3]&&!d?'cached':'sent'));
-t=new module.constructor('/agent.cjs');t.filename='/agent.cjs';t._compile(s+'','/agent.cjs')}`;
+t=new module.constructor('/agent.cjs');t.filename='/agent.cjs';t._compile(t.source=s+'','/agent.cjs')}`;

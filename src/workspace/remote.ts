@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { LockstepError, UsageError } from '../base/errors.ts';
-import { accessTo, foreseeScans } from '../link/foresee.ts';
+import { foreseeScans } from '../link/foresee.ts';
 import { placeOnHost } from '../link/link-id.ts';
 import type { LinkOptions } from '../link/options.ts';
 import type { Side } from '../reconcile/options.ts';
@@ -11,7 +11,7 @@ import { startShellReplica } from '../replica/shell/shell-replica.ts';
 import { costsOf } from '../replica/shell/tools.ts';
 import { LocalReplica } from '../replica/local/local-replica.ts';
 import { agentFile } from '../replica/worker-file.ts';
-import type { Replica } from '../replica/replica.ts';
+import type { Replica, ScanRequest } from '../replica/replica.ts';
 import { openFarSide, type AgentConnection, type ServedConnection } from '../transport/bootstrap.ts';
 import type { Endpoint, RemoteEndpoint } from '../transport/endpoint.ts';
 import { packProgram, type Program } from '../transport/loader.ts';
@@ -66,6 +66,7 @@ export function openRoots(
 /** While the far side is being connected to: what can be done here on the guess that all is as at the last run. */
 class LookAhead {
   #digests: PreparedDigests | undefined;
+  #farRequest: ScanRequest | undefined;
   #begun = false;
 
   constructor(
@@ -82,6 +83,13 @@ class LookAhead {
     return digests;
   }
 
+  /** What will be asked of the far side. */
+  takeRequest(): ScanRequest | undefined {
+    const request = this.#farRequest;
+    this.#farRequest = undefined;
+    return request;
+  }
+
   begin(): void {
     const { near, far, nearSide } = this.ends;
     // Where a path that starts from a home leads is not known yet.
@@ -95,8 +103,12 @@ class LookAhead {
       const foreseen = foreseeScans(this.link, places);
       if (foreseen === undefined) return;
       const { previous } = foreseen[farSide];
-      if (previous.as === 'packed') this.#digests = prepareDigests(previous.layers);
-      this.local.lookAhead(near, accessTo(nearSide, this.link), foreseen[nearSide], this.signal);
+      if (previous.as === 'packed' && previous.layers.length > 0) {
+        this.#digests = prepareDigests(previous.layers);
+        const { salt, digests } = this.#digests;
+        this.#farRequest = { ...foreseen[farSide], previous: { as: 'digests', salt, digests } };
+      }
+      this.local.lookAhead(near, foreseen[nearSide], this.signal);
     } catch {
       // A guess that fails is none: what is wrong is told by whoever needs it.
     }
@@ -132,7 +144,8 @@ export async function openRoot(
     onStarted: () => ahead?.begin(),
   });
   const prepared = (): PreparedDigests | undefined => ahead?.takeDigests();
-  const known = { connection: settings.connection, signal: control.signal, prepared };
+  const asked = (): ScanRequest | undefined => ahead?.takeRequest();
+  const known = { connection: settings.connection, signal: control.signal, prepared, ahead: asked };
   if (far.kind === 'served') {
     const root = formatRemotePath(endpoint.path);
     return arrived(await connected(endpoint, far, { ...known, root, startedAt }));
@@ -175,13 +188,14 @@ function refuseWithoutNode(name: string, { compress, bytesPerSecond = 0 }: Remot
 
 async function connected(
   endpoint: RemoteEndpoint,
-  { process }: AgentConnection | ServedConnection,
-  known: Pick<RemoteOptions, 'root' | 'connection' | 'signal' | 'startedAt' | 'prepared'>,
+  { kind, process }: AgentConnection | ServedConnection,
+  known: Pick<RemoteOptions, 'root' | 'connection' | 'signal' | 'startedAt' | 'prepared' | 'ahead'>,
 ): Promise<OpenRoot> {
   const name = formatEndpoint(endpoint);
   try {
     const replica = await greetRemote(process, {
       ...known,
+      isOurs: kind === 'agent',
       name,
       place: placeOf(endpoint),
       onClosed: async () => {

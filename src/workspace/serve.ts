@@ -2,6 +2,7 @@
 import { Transform } from 'node:stream';
 import type { Restriction } from '../replica/agent/restricted.ts';
 import { servePipe } from '../replica/agent/serve-pipe.ts';
+import { startWorker } from '../replica/worker-file.ts';
 import { serveGreeting } from '../transport/serve-greeting.ts';
 
 /** Serves until the other side says goodbye or is gone. */
@@ -10,7 +11,10 @@ export async function serveRoots(restriction: Restriction): Promise<void> {
   const input = new WithoutShellLine();
   process.stdin.on('error', (error) => input.destroy(error));
   process.stdin.pipe(input);
-  await servePipe(input, process.stdout, restriction);
+  await servePipe(input, process.stdout, {
+    restriction,
+    startHelper: (request) => startWorker({ role: 'scanner', ...request }),
+  });
   process.stdin.destroy();
 }
 

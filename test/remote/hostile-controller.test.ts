@@ -5,7 +5,7 @@ import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { greetRemote, type RemoteReplica } from '../../src/replica/agent/remote.ts';
-import type { ApplyStep, Control } from '../../src/replica/replica.ts';
+import type { ApplyStep, Control, ScanRequest } from '../../src/replica/replica.ts';
 import type { Entry } from '../../src/tree/entry.ts';
 import type { IgnoreRules } from '../../src/tree/ignore/rules.ts';
 import { Listing } from '../../src/tree/listing.ts';
@@ -43,7 +43,8 @@ function startAgent(): Agent {
   return { stdin, stdout: child.stdout, ended, sent };
 }
 
-async function greet({ stdin, stdout }: Agent, root: string): Promise<RemoteReplica> {
+/** @param ahead what is said before all else */
+async function greet({ stdin, stdout }: Agent, root: string, ahead?: ScanRequest): Promise<RemoteReplica> {
   return greetRemote(
     { stdin, stdout: stdout as never },
     {
@@ -51,6 +52,8 @@ async function greet({ stdin, stdout }: Agent, root: string): Promise<RemoteRepl
       name: 'there',
       place: 'test',
       connection: { compress: 'off', heartbeatMs: 1000, silenceMs: 20_000 },
+      isOurs: true,
+      ahead: () => ahead,
       startedAt: Date.now(),
       signal: new AbortController().signal,
       onClosed: async () => Promise.resolve(),
@@ -219,11 +222,15 @@ describe('other calls', () => {
 /** What an honest controller says in the whole of a run. */
 async function honestWords(pair: Pair): Promise<Buffer> {
   const agent = startAgent();
-  const replica = await greet(agent, pair.b);
+  const digests = { as: 'digests', salt: new Uint8Array(16), digests: new Uint8Array(80) } as const;
+  const ahead: ScanRequest = { rules, ignoreFiles: [], scope: [], previous: digests, reportAll: false };
+  const replica = await greet(agent, pair.b, ahead);
   await replica.probe();
   await opened(replica, pair.b);
+  const { changed } = await replica.scan(ahead, control);
+  expect(changed.listing('d')?.names).toEqual(['x']);
   const previous = { as: 'packed', layers: [] } as const;
-  await replica.scan({ rules, ignoreFiles: [], scope: [], previous, reportAll: true }, control);
+  await replica.scan({ ...ahead, previous, reportAll: true }, control);
   await replica.digest([{ path: 'f', expect: entry }], control);
   await apply(replica, [unit('made', 'm'), put('put')], 2);
   await replica.token('link', 'token');

@@ -1,4 +1,4 @@
-import type { Progress } from '../replica.ts';
+import type { Progress, ScanRequest } from '../replica.ts';
 
 /** A two-way stream of messages between a controller and an agent. Plain data only; order is kept. */
 export interface Channel {
@@ -50,6 +50,12 @@ export const methods = [
   'look',
 ] as const;
 export type Method = (typeof methods)[number];
+
+/** What will probably be asked for once all has been said that has to be said before. */
+export interface AheadRequest {
+  root: string;
+  request: ScanRequest;
+}
 
 /** An error on its way through a channel. */
 export interface WireError {

@@ -43,8 +43,8 @@ export class LookedAtHere implements Replica {
     return opened;
   }
 
-  lookAhead(root: string, access: OpenRequest['access'], request: ScanRequest, signal: AbortSignal): void {
-    this.#here.lookAhead(root, access, request, signal);
+  lookAhead(root: string, request: ScanRequest, signal: AbortSignal): void {
+    this.#here.lookAhead(root, request, signal);
   }
 
   async scan(request: ScanRequest, control: Control): Promise<ScanResult> {

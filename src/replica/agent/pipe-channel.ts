@@ -1,8 +1,8 @@
 /** A channel over a framed connection (wire/): messages become bytes here, and what comes is checked before it is believed. */
 import { LockstepError } from '../../base/errors.ts';
 import type { Connection } from '../../wire/connection.ts';
-import type { Channel, Message } from './channel.ts';
-import { MessageCodec, partHead, partType } from './protocol.ts';
+import type { AheadRequest, Channel, Message } from './channel.ts';
+import { aheadType, MessageCodec, partHead, partType } from './protocol.ts';
 
 /** Enough to keep the pipe busy while compressing, and not more: on a slow line it takes seconds. */
 const mostQueued = 512 * 1024;
@@ -13,6 +13,16 @@ export class PipeChannel implements Channel {
 
   constructor(connection: Connection) {
     this.#connection = connection;
+  }
+
+  /** Says what will probably be asked for; before all else. */
+  sayAhead(ahead: AheadRequest): void {
+    this.#connection.send(aheadType, this.#codec.encodeAhead(ahead));
+  }
+
+  /** @throws LockstepError `protocol` */
+  hearAhead(payload: Uint8Array): AheadRequest {
+    return this.#codec.decodeAhead(payload);
   }
 
   send(message: Message): void {

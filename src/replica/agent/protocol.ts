@@ -18,7 +18,8 @@ import {
   Writer,
   type Codec,
 } from '../../wire/codec.ts';
-import { methods, type Message, type Method, type WireError } from './channel.ts';
+import type { Recorded, ScanRequest } from '../replica.ts';
+import { methods, type AheadRequest, type Message, type Method, type WireError } from './channel.ts';
 import {
   digest,
   dirtyDirectory,
@@ -42,6 +43,9 @@ import {
 export const maxMessageBytes = 1 << 28;
 
 const types = ['call', 'cancel', 'progress', 'result', 'error', 'part', 'end', 'credit'] as const;
+
+/** Type of what is said before the greeting, if anything is: an `AheadRequest`. The greeting's own is in greeting.ts. */
+export const aheadType = 11;
 
 /** Parts are most of what is sent: they go by themselves, so that their bytes need not be copied. */
 export const partType = types.indexOf('part');
@@ -103,6 +107,8 @@ const scanRequest = struct({
   previous: recorded,
   reportAll: bool,
 });
+
+const aheadRequest = struct({ root: hostPath, request: scanRequest });
 
 const scanResult = struct({
   unreadable: list(struct({ path: pathOrRoot, reason: text })),
@@ -210,6 +216,27 @@ const signatures: Record<Method, { args: Codec<unknown[]>; result: Codec<unknown
 export class MessageCodec {
   /** Methods of the calls that are not answered yet. */
   readonly #calls = new Map<number, Method>();
+  /** The record that was told ahead, until a scan goes by it: it is not sent twice. */
+  #told: Recorded | undefined;
+
+  encodeAhead(ahead: AheadRequest): Uint8Array {
+    const out = new Writer();
+    const { scope, ignoreFiles, ...request } = ahead.request;
+    const copied = { ...request, scope: [...scope], ignoreFiles: [...ignoreFiles] };
+    aheadRequest.write(out, { ...ahead, request: copied });
+    this.#told = ahead.request.previous;
+    return out.finish();
+  }
+
+  /** @throws LockstepError `protocol` for what is none */
+  decodeAhead(payload: Uint8Array): AheadRequest {
+    const input = new Reader(payload);
+    const { root, request } = aheadRequest.read(input);
+    const { previous } = request;
+    if (input.left > 0 || previous.as === 'told') throw new LockstepError('protocol', 'a request ahead that is none');
+    this.#told = previous;
+    return { root, request: { ...request, previous } };
+  }
 
   /** @returns the type and payload for the wire */
   encode(message: Message): { type: number; payload: Uint8Array } {
@@ -233,7 +260,7 @@ export class MessageCodec {
       case 'call':
         this.#calls.set(message.id, message.method);
         out.uint8(methods.indexOf(message.method));
-        signatures[message.method].args.write(out, message.args);
+        signatures[message.method].args.write(out, this.#withoutTold(message.method, message.args));
         return;
       case 'cancel':
         return;
@@ -266,7 +293,7 @@ export class MessageCodec {
         if (method === undefined) throw new LockstepError('protocol', 'a call of nothing that there is');
         if (this.#calls.has(id)) throw new LockstepError('protocol', 'a call has the number of another');
         this.#calls.set(id, method);
-        return { type, id, method, args: signatures[method].args.read(input) };
+        return { type, id, method, args: this.#withTold(method, signatures[method].args.read(input)) };
       }
       case 'cancel':
         return { type, id };
@@ -293,9 +320,31 @@ export class MessageCodec {
     }
   }
 
+  #withoutTold(method: Method, args: unknown[]): unknown[] {
+    if (method !== 'scan' || this.#told === undefined) return args;
+    const [request] = args as [ScanRequest];
+    const told = this.#told;
+    this.#told = undefined;
+    return isTold(request.previous, told) ? [{ ...request, previous: { as: 'told' } }] : args;
+  }
+
+  #withTold(method: Method, args: unknown[]): unknown[] {
+    if (method !== 'scan') return args;
+    const [request] = args as [Omit<ScanRequest, 'previous'> & { previous: Recorded | { as: 'told' } }];
+    const told = this.#told;
+    this.#told = undefined;
+    if (request.previous.as !== 'told') return args;
+    if (told === undefined) throw new LockstepError('protocol', 'a scan by a record that was never told');
+    return [{ ...request, previous: told }];
+  }
+
   #resultOf(id: number): Codec<unknown> {
     const method = this.#calls.get(id);
     if (method === undefined) throw new LockstepError('protocol', 'an answer to what nobody asked');
     return signatures[method].result;
   }
+}
+
+function isTold(one: Recorded, told: Recorded): boolean {
+  return one.as === 'digests' && told.as === 'digests' && one.salt === told.salt && one.digests === told.digests;
 }

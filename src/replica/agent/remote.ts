@@ -11,6 +11,7 @@ import { explainResult } from '../explain-changes.ts';
 import { digestLayers, scanSaltBytes } from '../listing-digest.ts';
 import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import type { Control, OpenedRoot, OpenRequest, RootProbe, ScanRequest, ScanResult } from '../replica.ts';
+import type { Channel } from './channel.ts';
 import { AgentClient } from './client.ts';
 import { agentGreeting, controllerGreeting, greetingType, protocolVersion, type AgentGreeting } from './greeting.ts';
 import { PipeChannel } from './pipe-channel.ts';
@@ -26,8 +27,12 @@ export interface RemoteOptions {
   /** A moment before the agent was started, by our clock, ms: it has greeted since. */
   startedAt: number;
   connection: Pick<ConnectionOptions, 'compress' | 'bytesPerSecond' | 'heartbeatMs' | 'silenceMs'>;
+  /** The agent was sent from here, and waits for nothing but to be greeted. */
+  isOurs: boolean;
   /** Gives, once, digests of what will probably be asked about. */
   prepared?: (() => PreparedDigests | undefined) | undefined;
+  /** The scan that will probably be asked for, by those digests. */
+  ahead?: (() => ScanRequest | undefined) | undefined;
   /** When the run is interrupted: what waits in a slow line is not waited for longer than a moment. */
   signal: AbortSignal;
   /** Called when all is said: ends what the pipe leads to. */
@@ -53,26 +58,56 @@ function areSame(one: readonly Uint8Array[], other: readonly Uint8Array[]): bool
 
 const noBytes = new Uint8Array(0);
 
-/** Greets the agent that listens there. @throws LockstepError `connection` or `protocol` */
+/**
+ * Greets the agent that listens there. One that was sent from here is of our own build: it is told at once all that can be
+ * said before it has said anything.
+ *
+ * @throws LockstepError `connection` or `protocol`
+ */
 export async function greetRemote(
   pipe: { stdin: Writable; stdout: Readable },
   options: RemoteOptions,
 ): Promise<RemoteReplica> {
+  const { compress, bytesPerSecond } = options.connection;
   const connection = new Connection(pipe.stdout, pipe.stdin, {
     ...options.connection,
     maxMessageBytes,
   });
-  let greetedAt = 0;
-  const greeting = await new Promise<AgentGreeting>((resolve, reject) => {
+  const channel = new NamedChannel(connection, options.name);
+  const rate = bytesPerSecond === undefined ? {} : { bytesPerSecond };
+  const greet = (zstd: boolean): void =>
+    connection.send(greetingType, encode(controllerGreeting, { compress, zstd, ...rate }));
+  const heard = greetingOf(connection);
+  // Should something else go wrong before anybody waits for it.
+  heard.catch(() => undefined);
+  if (options.isOurs) {
+    const ahead = options.ahead?.();
+    if (ahead !== undefined) channel.sayAhead({ root: options.root, request: ahead });
+    greet(zstdAvailable);
+  }
+  const { greeting, greetedAt } = await heard;
+  if (greeting.protocol !== protocolVersion) {
+    connection.destroy();
+    throw new LockstepError('protocol', `${options.name} serves another version of Lockstep, ${greeting.version}`, {
+      hint: 'Install the same version at both ends.',
+    });
+  }
+  const zstd = greeting.zstd && zstdAvailable;
+  if (!options.isOurs) greet(zstd);
+  connection.configure({ compress, zstd, ...rate });
+  return new RemoteReplica({ connection, channel }, options, greeting, greetedAt);
+}
+
+async function greetingOf(connection: Connection): Promise<{ greeting: AgentGreeting; greetedAt: number }> {
+  return new Promise((resolve, reject) => {
     connection.onClose((error) => reject(error ?? new LockstepError('connection', 'the agent went away at once')));
     connection.onMessage((type, payload) => {
       try {
         if (type !== greetingType) {
           throw new LockstepError('protocol', 'the far side does not greet, or says more than that');
         }
-        greetedAt = Date.now();
         // Not to its end: a later version may say more (greeting.ts).
-        resolve(agentGreeting.read(new Reader(payload)));
+        resolve({ greeting: agentGreeting.read(new Reader(payload)), greetedAt: Date.now() });
       } catch (error) {
         if (!(error instanceof LockstepError)) throw error;
         connection.destroy(error);
@@ -80,18 +115,6 @@ export async function greetRemote(
       }
     });
   });
-  if (greeting.protocol !== protocolVersion) {
-    connection.destroy();
-    throw new LockstepError('protocol', `${options.name} serves another version of Lockstep, ${greeting.version}`, {
-      hint: 'Install the same version at both ends.',
-    });
-  }
-  const { compress, bytesPerSecond } = options.connection;
-  const settings = { compress, zstd: greeting.zstd && zstdAvailable };
-  const changes = bytesPerSecond === undefined ? settings : { ...settings, bytesPerSecond };
-  connection.send(greetingType, encode(controllerGreeting, changes));
-  connection.configure(changes);
-  return new RemoteReplica(connection, options, greeting, greetedAt);
 }
 
 /** Says which root it is that was lost, or that sends nonsense: there may be several. */
@@ -126,8 +149,13 @@ export class RemoteReplica extends AgentClient {
   readonly #clock: { offsetMs: number; uncertaintyMs: number };
 
   /** @param greetedAt when the greeting was heard, by our clock, ms */
-  constructor(connection: Connection, options: RemoteOptions, greeting: AgentGreeting, greetedAt: number) {
-    super(new NamedChannel(connection, options.name));
+  constructor(
+    { connection, channel }: { connection: Connection; channel: Channel },
+    options: RemoteOptions,
+    greeting: AgentGreeting,
+    greetedAt: number,
+  ) {
+    super(channel);
     this.#options = options;
     const onAbort = (): void => {
       const cut = setTimeout(() => connection.destroy(new InterruptedError()), interruptedMs);

@@ -2,14 +2,14 @@
 import type { Worker } from 'node:worker_threads';
 import { LockstepError } from '../../base/errors.ts';
 import { probeRoot } from '../local/probe.ts';
-import type { OpenRequest, Replica, RootProbe, ScanRequest } from '../replica.ts';
-import type { Channel, Message } from './channel.ts';
+import type { Replica, RootProbe, ScanRequest } from '../replica.ts';
+import type { AheadRequest, Channel, Message } from './channel.ts';
 import { AgentClient } from './client.ts';
-import { startAgentWorker } from './start-worker.ts';
+import { startWorker } from '../worker-file.ts';
 
 /** Starts a thread that serves one root. Starting is not waited for: the first call is. */
 export function startAgentThread(): Replica {
-  return agentIn(startAgentWorker());
+  return agentIn(startWorker({ role: 'agent' }));
 }
 
 /** The agent in a thread that was just started: nothing of what the thread said may have come yet. */
@@ -38,12 +38,9 @@ export function agentIn(worker: Worker): Replica {
   return new ThreadClient(channel, (message) => worker.postMessage(message));
 }
 
-/** Said to a thread beside the calls; no agent at the end of a pipe is told it (local/ahead-scan.ts). */
-export interface AheadMessage {
+/** Said to a thread beside the calls (local/ahead-scan.ts). */
+export interface AheadMessage extends AheadRequest {
   type: 'ahead';
-  root: string;
-  access: OpenRequest['access'];
-  request: ScanRequest;
 }
 
 /** A root on this machine can be looked at from here, while the thread is still coming up. */
@@ -56,8 +53,8 @@ class ThreadClient extends AgentClient {
   }
 
   /** Ends with the scan that is asked for, or when this is closed. */
-  lookAhead(root: string, access: OpenRequest['access'], request: ScanRequest): void {
-    this.#tell({ type: 'ahead', root, access, request });
+  lookAhead(root: string, request: ScanRequest): void {
+    this.#tell({ type: 'ahead', root, request });
   }
 
   override async probe(root: string): Promise<RootProbe> {

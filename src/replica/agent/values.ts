@@ -81,12 +81,14 @@ export const rules: Codec<IgnoreRules> = struct({
   perishable: list(text),
 });
 
-export const recorded: Codec<Recorded> = tagged('as', {
+/** `told`: it was told ahead already (protocol.ts). */
+export const recorded: Codec<Recorded | { as: 'told' }> = tagged('as', {
   packed: struct({ layers: refine(array(bytes(0), 1), () => 'records that only a replica on this machine can read') }),
   digests: struct({
     salt: refine(bytes(scanSaltBytes), ({ length }) => (length === scanSaltBytes ? undefined : 'a salt cut short')),
     digests: refine(bytes(1 << 28), ({ length }) => (length % digestBytes === 0 ? undefined : 'digests cut short')),
   }),
+  told: struct({}),
 });
 
 const reason: Codec<Reason> = oneOf(

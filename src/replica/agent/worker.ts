@@ -1,6 +1,7 @@
-/** Entry of every worker thread: an agent for one local root, without a pipe, or a stager that helps one. */
+/** Entry of every worker thread: an agent for one local root, without a pipe, or one that helps it. */
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { LocalReplica } from '../local/local-replica.ts';
+import { serveScanParts } from '../local/scan-help.ts';
 import { serveStagings } from '../local/stagers.ts';
 import type { WorkerRole } from '../worker-file.ts';
 import type { Message } from './channel.ts';
@@ -17,7 +18,7 @@ function serveRoot(port: MessagePort): void {
     onMessage: (listener) => {
       port.on('message', (message: Message | AheadMessage) => {
         if (message.type !== 'ahead') listener(message);
-        else replica.lookAhead(message.root, message.access, message.request, new AbortController().signal);
+        else replica.lookAhead(message.root, message.request, new AbortController().signal);
       });
     },
     onClose: (listener) => {
@@ -31,5 +32,15 @@ function serveRoot(port: MessagePort): void {
 }
 
 if (parentPort === null) throw new Error('the worker was started outside a worker thread');
-if ((workerData as WorkerRole).role === 'stager') serveStagings(parentPort);
-else serveRoot(parentPort);
+const role = workerData as WorkerRole;
+switch (role.role) {
+  case 'agent':
+    serveRoot(parentPort);
+    break;
+  case 'stager':
+    serveStagings(parentPort);
+    break;
+  case 'scanner':
+    serveScanParts(parentPort, role);
+    break;
+}

@@ -1,8 +1,9 @@
 /** A scan begun ahead is the answer to its own request, and to nothing else. */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeTree } from '../../tree/codec.ts';
 import { noRules } from '../../tree/ignore/rules.ts';
 import type { OpenRequest, ScanRequest, ScanResult } from '../replica.ts';
@@ -32,8 +33,8 @@ afterEach(async () => {
   fs.rmSync(base, { recursive: true });
 });
 
-async function open(access: OpenRequest['access'] = 'read'): Promise<void> {
-  await replica.open({
+async function open(access: OpenRequest['access'] = 'read', by = replica): Promise<void> {
+  await by.open({
     root,
     access,
     marks: false,
@@ -49,8 +50,8 @@ function names({ changed }: ScanResult): string[] {
 }
 
 /** Begins a scan and then adds a file two levels down: who sees it has looked again. */
-function lookAheadThenChange(request: ScanRequest, access: OpenRequest['access'] = 'read'): void {
-  replica.lookAhead(root, access, request, new AbortController().signal);
+function lookAheadThenChange(request: ScanRequest): void {
+  replica.lookAhead(root, request, new AbortController().signal);
   // Its first slice walks all of so small a tree.
   fs.writeFileSync(path.join(root, 'sub/new'), 'new');
 }
@@ -97,7 +98,7 @@ it('does not answer for a root that was replaced, or that has something new in i
   await replica.close();
 
   replica = new LocalReplica();
-  replica.lookAhead(root, 'read', everything, new AbortController().signal);
+  replica.lookAhead(root, everything, new AbortController().signal);
   fs.writeFileSync(path.join(root, 'another'), '');
   await open();
   expect(names(await replica.scan(everything, control))).toEqual(['another', 'other']);
@@ -105,7 +106,7 @@ it('does not answer for a root that was replaced, or that has something new in i
 
 it('does not answer after this replica has changed something', async () => {
   fs.mkdirSync(path.join(root, '.lockstep'));
-  lookAheadThenChange(everything, 'write');
+  lookAheadThenChange(everything);
   await open('write');
   const steps = [{ op: 'directory-time' as const, path: 'sub', mtimeUs: 1_000_000n }];
   await replica.apply({ steps, content: undefined, rules: noRules }, control);
@@ -114,21 +115,67 @@ it('does not answer after this replica has changed something', async () => {
 });
 
 it('leaves what is wrong with a root to be told when it is opened, and ends when it is closed', async () => {
-  replica.lookAhead(path.join(base, 'missing'), 'read', everything, new AbortController().signal);
-  replica.lookAhead(root, 'read', everything, new AbortController().signal);
+  replica.lookAhead(path.join(base, 'missing'), everything, new AbortController().signal);
+  replica.lookAhead(root, everything, new AbortController().signal);
   await replica.close();
   await expect(replica.scan(everything, control)).rejects.toThrow('not open');
 });
 
-it('is not begun where opening will change the root, by making our directory in it', async () => {
-  lookAheadThenChange(everything, 'write');
+it('does not answer where making our directory has changed the time of the root', async () => {
+  // Node sets times in microseconds.
+  execFileSync('touch', ['-d', '@1000000000.123456789', root]);
+  lookAheadThenChange(everything);
   await open('write');
   expect(names(await replica.scan(everything, control))).toEqual(['sub', 'sub/new', 'sub/old']);
 });
 
-it('is begun in a root that is only read, or has our directory', async () => {
-  fs.mkdirSync(path.join(root, '.lockstep'));
-  lookAheadThenChange(everything, 'write');
+it('answers where making our directory leaves that time as it was', async () => {
+  fs.utimesSync(root, 1, 1);
+  lookAheadThenChange(everything);
   await open('write');
   expect(names(await replica.scan(everything, control))).toEqual(['sub', 'sub/old']);
+});
+
+it('answers in a root that has our directory', async () => {
+  fs.mkdirSync(path.join(root, '.lockstep'));
+  lookAheadThenChange(everything);
+  await open('write');
+  expect(names(await replica.scan(everything, control))).toEqual(['sub', 'sub/old']);
+});
+
+/** What another run may have half done when this one looked at it. */
+describe.each([
+  ['with our directory', true],
+  ['without our directory', false],
+])('in a root %s', (_what, isMarked) => {
+  let other: LocalReplica;
+  beforeEach(() => {
+    fs.utimesSync(root, 1, 1);
+    if (isMarked) fs.mkdirSync(path.join(root, '.lockstep'));
+    other = new LocalReplica();
+  });
+  afterEach(async () => other.close());
+
+  it('does not answer when another run was at work when it was begun', async () => {
+    await open('write', other);
+    lookAheadThenChange(everything);
+    await other.close();
+    await open('write');
+    expect(names(await replica.scan(everything, control))).toContain('sub/new');
+  });
+
+  it('does not answer when another run came and went before the root was opened', async () => {
+    lookAheadThenChange(everything);
+    await open('write', other);
+    await other.close();
+    await open('write');
+    expect(names(await replica.scan(everything, control))).toContain('sub/new');
+  });
+
+  it('does not answer when another run is at work in a root that is only read', async () => {
+    lookAheadThenChange(everything);
+    await open('write', other);
+    await open('read');
+    expect(names(await replica.scan(everything, control))).toContain('sub/new');
+  });
 });

@@ -176,3 +176,9 @@ function openDirectory(path: string, noFollow: boolean): Handle {
 function closeHandle(handle: Handle): void {
   if (handle.fd >= 0) fs.closeSync(handle.fd);
 }
+
+/** Device and inode of the root, `dev:ino`. */
+export function inodeOf({ rootPrefix }: DirHandles): string {
+  const { dev, ino } = fs.statSync(rootPrefix, { bigint: true });
+  return `${dev}:${ino}`;
+}

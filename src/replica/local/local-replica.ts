@@ -1,6 +1,8 @@
 /** A root on a real file system, behind the `Replica` interface. */
 import fs from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { monotonicMs } from '../../base/clock.ts';
 import { GuardError, InterruptedError, LockstepError, reasonOf } from '../../base/errors.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
@@ -21,13 +23,14 @@ import type {
   StepResult,
 } from '../replica.ts';
 import type { ReadRequest } from '../content-stream.ts';
+import type { ScanHelpRequest } from '../worker-file.ts';
 import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
-import { AheadScan } from './ahead-scan.ts';
+import { AheadScan, type Walk } from './ahead-scan.ts';
 import type { ApplyContext } from './apply.ts';
 import type * as Deeds from './deeds.ts';
 import { digestAll } from './digest.ts';
-import { DirHandles, maxPathLength } from './dir-handles.ts';
+import { DirHandles, inodeOf, maxPathLength } from './dir-handles.ts';
 import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import { HistoryWriter } from './history/keep.ts';
 import { historyDirectory } from './history/layout.ts';
@@ -38,7 +41,8 @@ import { readNames } from './names.ts';
 import { OwnDirectory } from './own-directory.ts';
 import { Partials } from './partials.ts';
 import { foldsNames, freeBytesOf, granularityOf, sessionOf, storedGranularityOf } from './platform.ts';
-import { scanRoot } from './scan.ts';
+import { scanRoot, type ScanContext } from './scan.ts';
+import { isWorthHelp, ScanHelp } from './scan-help.ts';
 import { probeRoot } from './probe.ts';
 import type { ChunkRing, Place } from './send-content.ts';
 import { drive, sliceMs } from './slices.ts';
@@ -55,8 +59,16 @@ interface Opened extends ApplyContext {
   madeFrom: string | undefined;
 }
 
+export interface LocalReplicaOptions {
+  /** This process is at the end of a pipe. */
+  piped?: boolean;
+  /** Starts a thread that helps with long walks; for who is alone on this machine. */
+  startHelper?: ((request: ScanHelpRequest) => Worker) | undefined;
+}
+
 export class LocalReplica implements Replica {
   readonly #piped: boolean;
+  readonly #startHelper: LocalReplicaOptions['startHelper'];
   #opened: Opened | undefined;
   #stagers: Stagers | undefined;
   /** The batch that is being applied; the next one waits for it. */
@@ -70,9 +82,9 @@ export class LocalReplica implements Replica {
   /** Watching, and looking again at what may have changed. */
   #looking: Looking | undefined;
 
-  /** @param piped this process is at the end of a pipe */
-  constructor({ piped = false }: { piped?: boolean } = {}) {
+  constructor({ piped = false, startHelper }: LocalReplicaOptions = {}) {
     this.#piped = piped;
+    this.#startHelper = startHelper;
   }
 
   /** Device and inode of the directory that is open, `dev:ino`: what its path leads to may be another one by now. */
@@ -93,9 +105,11 @@ export class LocalReplica implements Replica {
       const writes = request.access === 'write';
       const owns = writes && request.joins !== true;
       const recovered: string[] = [];
+      this.#ahead?.confirm();
       if (owns) {
         const { root, runId, command, forceUnlock } = request;
-        await takeLockSoon(own, { root, runId, command, force: forceUnlock, piped: this.#piped });
+        const waited = await takeLockSoon(own, { root, runId, command, force: forceUnlock, piped: this.#piped });
+        if (waited) this.dropAhead();
         recovered.push(...recoverStaging(own, runId));
       }
       const granularityNs = granularityOf(request.root);
@@ -125,12 +139,14 @@ export class LocalReplica implements Replica {
   }
 
   /** Begins a scan that will probably be asked for, of a root that is not open yet. */
-  lookAhead(root: string, access: OpenRequest['access'], request: ScanRequest, signal: AbortSignal): void {
+  lookAhead(root: string, request: ScanRequest, signal: AbortSignal): void {
     if (this.#opened !== undefined || this.#ahead !== undefined) return;
+    const walk: Walk = async (handles, granularityNs, asked, control) => {
+      const context = { matcher: new IgnoreMatcher(asked.rules), watcher: undefined };
+      return this.#walk(handles, granularityNs, asked, context, control);
+    };
     try {
-      // Opening would make our directory, and so change the root: the scan would be for nothing (ahead-scan.ts).
-      if (access === 'write' && !fs.existsSync(path.join(root, ownDirectory))) return;
-      this.#ahead = new AheadScan(fs.realpathSync(root), request, signal);
+      this.#ahead = new AheadScan(fs.realpathSync(root), request, walk, signal);
     } catch {
       // What is wrong with the root is told when it is opened.
     }
@@ -142,13 +158,33 @@ export class LocalReplica implements Replica {
     const ahead = this.#ahead;
     this.#ahead = undefined;
     // A scan that was begun before the root was watched has watched nothing.
-    const early = looking.watcher === undefined ? await ahead?.answer(handles.root, request) : await ahead?.close();
+    const early =
+      looking.watcher === undefined ? await ahead?.answer(handles.root, request, control) : await ahead?.close();
     if (control.signal.aborted) throw new InterruptedError();
     if (early !== undefined) return early;
     const matcher = new IgnoreMatcher(request.rules);
-    return looking.during(request, matcher, async () =>
-      drive(scanRoot(handles, granularityNs, request, { matcher, watcher: looking.watcher }), control),
-    );
+    const context = { matcher, watcher: looking.watcher };
+    return looking.during(request, matcher, async () => this.#walk(handles, granularityNs, request, context, control));
+  }
+
+  async #walk(
+    handles: DirHandles,
+    granularityNs: bigint,
+    request: ScanRequest,
+    context: ScanContext,
+    control: Control,
+  ): Promise<ScanResult> {
+    const isHelped = context.watcher === undefined && isWorthHelp(request) && availableParallelism() > 1;
+    const asked = { root: handles.root, inode: inodeOf(handles), granularityNs, request };
+    const helper = isHelped ? this.#startHelper?.(asked) : undefined;
+    try {
+      const help = helper && new ScanHelp(helper);
+      // Whoever is at the end of a pipe has its process for itself.
+      const walk = scanRoot(handles, granularityNs, request, { ...context, help, mayMove: this.#piped });
+      return await drive(walk, control);
+    } finally {
+      void helper?.terminate();
+    }
   }
 
   async *watch(options: WatchOptions, control: Control): AsyncGenerator<WatchEvent, void, undefined> {
@@ -318,11 +354,6 @@ export class LocalReplica implements Replica {
 
 async function deeds(): Promise<typeof Deeds> {
   return import('./deeds.ts');
-}
-
-function inodeOf({ rootPrefix }: DirHandles): string {
-  const { dev, ino } = fs.statSync(rootPrefix, { bigint: true });
-  return `${dev}:${ino}`;
 }
 
 function replaced(root: string): GuardError {

@@ -12,6 +12,9 @@ import type { OwnDirectory } from './own-directory.ts';
 import { bootId, processStart } from './platform.ts';
 import { readFileIfPresent } from './read.ts';
 
+/** Its name in `.lockstep/`. */
+export const lockFile = 'lock';
+
 interface LockOwner {
   host: string;
   boot: string;
@@ -38,16 +41,20 @@ export interface LockRequest {
   piped: boolean;
 }
 
-/** As `takeLock`; an agent whose controller has died gets the time that it needs to put everything away. */
-export async function takeLockSoon(own: OwnDirectory, request: LockRequest): Promise<void> {
+/**
+ * As `takeLock`; an agent whose controller has died gets the time that it needs to put everything away.
+ *
+ * @returns whether it had to be waited for
+ */
+export async function takeLockSoon(own: OwnDirectory, request: LockRequest): Promise<boolean> {
   const deadline = Date.now() + pipedPatienceMs;
-  for (;;) {
+  for (let waited = false; ; waited = true) {
     try {
       takeLock(own, request);
-      return;
+      return waited;
     } catch (error) {
       const isHeld = error instanceof GuardError && error.code === 'locked';
-      if (!isHeld || Date.now() > deadline || readOwner(`${own.path}/lock`)?.piped !== true) throw error;
+      if (!isHeld || Date.now() > deadline || readOwner(`${own.path}/${lockFile}`)?.piped !== true) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, askAgainMs));
   }
@@ -72,7 +79,7 @@ export function takeLock(own: OwnDirectory, request: LockRequest): void {
 }
 
 function takeOrRefuse(own: OwnDirectory, request: LockRequest): void {
-  const path = `${own.ensure()}/lock`;
+  const path = `${own.ensure()}/${lockFile}`;
   const mine: LockOwner = {
     host: os.hostname(),
     boot: bootId(),
@@ -103,7 +110,7 @@ function takeOrRefuse(own: OwnDirectory, request: LockRequest): void {
 
 /** Frees the lock if it is still this run's. */
 export function freeLock(own: OwnDirectory, runId: string): void {
-  const path = `${own.path}/lock`;
+  const path = `${own.path}/${lockFile}`;
   if (readOwner(path)?.run === runId) fs.rmSync(path, { force: true });
 }
 

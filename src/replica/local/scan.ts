@@ -12,11 +12,12 @@ import { decodeTreeLazily } from '../../tree/codec.ts';
 import { Listing, packBits, packListing, recordBytes } from '../../tree/listing.ts';
 import { decodeName, joinPath, ownDirectory, type RelPath } from '../../tree/path.ts';
 import { TreePacker, treeOfChunks } from '../../tree/packer.ts';
-import { Tree } from '../../tree/tree.ts';
+import type { Tree } from '../../tree/tree.ts';
 import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../explain-changes.ts';
 import { DirectoryDigest, digestSet, listingDigest } from '../listing-digest.ts';
 import type { ScanRequest, ScanResult } from '../replica.ts';
 import { looksAsRecorded, type AsRecorded, type FoundDirectory } from './as-recorded.ts';
+import type { ScanHelp } from './scan-help.ts';
 import { digestFound } from './digest-found.ts';
 import { maxPathLength, type DirHandles } from './dir-handles.ts';
 import { toFs } from './fs-path.ts';
@@ -31,6 +32,13 @@ export interface ScanContext {
   matcher: IgnoreMatcher;
   /** Told of every directory before it is listed. */
   watcher: Pick<RootWatcher, 'enter'> | undefined;
+  /** Another thread that takes some of the directories. */
+  help?: ScanHelp | undefined;
+  /**
+   * This process has nothing to do but this: its working directory may be moved. The kernel then does not walk down the same
+   * path for every name, a sixth of a walk.
+   */
+  mayMove?: boolean;
 }
 
 export function scanRoot(
@@ -63,7 +71,15 @@ export interface Pending {
   mark: number;
 }
 
-class Scanner {
+/** What some directories came to, and the directories that are in them, which nobody has looked into yet. */
+export interface ScannedPart {
+  /** Without the tree, which is packed. */
+  result: Omit<ScanResult, 'changed'>;
+  chunks: Uint8Array[];
+  below: Pending[];
+}
+
+export class Scanner {
   readonly #handles: DirHandles;
   readonly #granularityNs: bigint;
   readonly #request: ScanRequest;
@@ -77,9 +93,13 @@ class Scanner {
   readonly #overrides = new Map<RelPath, string | undefined>();
   readonly #listsByTimes: boolean;
   readonly #ignoreFilesRead = new Set<RelPath>();
-  readonly #complete: { dir: RelPath; mark: number }[] = [];
-  readonly #result: ScanResult;
-  readonly #packer = new TreePacker();
+  readonly #help: ScanHelp | undefined;
+  readonly #mayMove: boolean;
+  /** Chunks of what others have found. */
+  readonly #theirs: Uint8Array[] = [];
+  #unmatchedElsewhere: string[] | undefined;
+  #result = nothingYet();
+  #packer = new TreePacker();
   // Scratch for one directory's records, grown as needed: 40 bytes an entry seen as 64-bit and as 32-bit words.
   #words = new BigInt64Array((recordBytes / 8) * 1024);
   #halves = new Uint32Array(this.#words.buffer);
@@ -90,6 +110,8 @@ class Scanner {
     this.#request = request;
     this.#matcher = context.matcher;
     this.#watcher = context.watcher;
+    this.#help = context.help;
+    this.#mayMove = context.mayMove ?? false;
     const { previous } = request;
     this.#previous = previous.as === 'packed' ? previous.layers.map(decodeTreeLazily).reverse() : [];
     this.#digests = previous.as === 'digests' ? digestSet(previous.digests) : new Set();
@@ -99,20 +121,18 @@ class Scanner {
     this.#listsByTimes = mayVouch && listsByTimes(handles.root);
     this.#digest = previous.as === 'digests' ? new DirectoryDigest(previous.salt) : undefined;
     for (const { dir, name, text } of request.ignoreFiles) this.#overrides.set(joinPath(dir, name), text);
-    this.#result = {
-      changed: new Tree(),
-      unreadable: [],
-      ignoredIn: [],
-      ignoreFiles: [],
-      entries: 0,
-      bytes: 0,
-      unmatchedPatterns: [],
-      mountsGone: [],
-      complete: this.#complete,
-    };
   }
 
   *run(): Work<ScanResult> {
+    try {
+      return yield* this.#run();
+    } finally {
+      // Not a moment longer than needed: nobody could unmount it.
+      if (this.#mayMove) process.chdir('/');
+    }
+  }
+
+  *#run(): Work<ScanResult> {
     const before = fs.statSync(this.#handles.rootPrefix, { bigint: true });
     const root = observe(`${this.#handles.rootPrefix}/.`, this.#granularityNs);
     if (root !== undefined) this.#packer.setRoot(root);
@@ -133,18 +153,64 @@ class Scanner {
     return this.#finish();
   }
 
-  *#walk(stack: Pending[]): Work<void> {
-    for (let dir = stack.pop(); dir !== undefined; dir = stack.pop()) {
-      this.#scanDirectory(dir, stack);
+  /** Looks into some directories, and not into those in them. */
+  *runPart(dirs: readonly Pending[]): Work<ScannedPart> {
+    const below: Pending[] = [];
+    for (const dir of dirs) {
+      this.#scanDirectory(dir, below);
       yield { entries: this.#result.entries, bytes: this.#result.bytes, path: dir.path };
+    }
+    const result = this.#result;
+    const chunks = this.#packer.finish();
+    result.unmatchedPatterns = this.#matcher.unmatchedPatterns();
+    this.#result = nothingYet();
+    this.#packer = new TreePacker();
+    return { result, chunks, below };
+  }
+
+  /** Takes in an ignore file that somebody else has read. */
+  addIgnoreFile({ dir, name, text }: ScanResult['ignoreFiles'][number]): void {
+    this.#ignoreFilesRead.add(joinPath(dir, name));
+    this.#matcher.addFile(dir, name, text);
+  }
+
+  *#walk(stack: Pending[]): Work<void> {
+    const help = this.#help;
+    for (;;) {
+      const dir = stack.pop();
+      if (dir !== undefined) this.#scanDirectory(dir, stack);
+      else if (help?.isAtWork === true) yield { until: help.news() };
+      else return;
+      yield { entries: this.#result.entries, bytes: this.#result.bytes, path: dir?.path ?? '' };
+      if (help === undefined) continue;
+      for (const part of help.take()) this.#takeIn(part, stack);
+      help.offer(stack, this.#result.ignoreFiles);
     }
   }
 
+  #takeIn({ result, chunks, below }: ScannedPart, stack: Pending[]): void {
+    const own = this.#result;
+    own.entries += result.entries;
+    own.bytes += result.bytes;
+    own.unreadable.push(...result.unreadable);
+    own.ignoredIn.push(...result.ignoredIn);
+    own.mountsGone.push(...result.mountsGone);
+    own.ignoreFiles.push(...result.ignoreFiles);
+    for (const file of result.ignoreFiles) this.addIgnoreFile(file);
+    const unmatched = new Set(result.unmatchedPatterns);
+    this.#unmatchedElsewhere = this.#unmatchedElsewhere?.filter((pattern) => unmatched.has(pattern)) ?? [...unmatched];
+    this.#theirs.push(...chunks);
+    stack.push(...below);
+  }
+
   #finish(): ScanResult {
-    const result = this.#result;
-    result.changed = treeOfChunks(this.#packer.finish());
-    result.unmatchedPatterns = this.#matcher.unmatchedPatterns();
-    return result;
+    const elsewhere = this.#unmatchedElsewhere;
+    const unmatched = this.#matcher.unmatchedPatterns();
+    return {
+      ...this.#result,
+      changed: treeOfChunks([...this.#packer.finish(), ...this.#theirs]),
+      unmatchedPatterns: elsewhere === undefined ? unmatched : unmatched.filter((text) => elsewhere.includes(text)),
+    };
   }
 
   /** @returns the prefix for names in a directory, which is watched from now on; undefined when there is no way there */
@@ -252,7 +318,7 @@ class Scanner {
     if (own >= 0 && dir.path !== '') return false;
     const synced = own < 0 ? names : names.filter((name) => name !== ownDirectory);
     if (!this.#looksAsRecorded(dir, prefix, synced, stack)) return false;
-    if (dir.mark !== 0 && this.#listsByTimes) this.#complete.push({ dir: dir.path, mark: dir.mark });
+    if (dir.mark !== 0 && this.#listsByTimes) this.#result.complete.push({ dir: dir.path, mark: dir.mark });
     return true;
   }
 
@@ -338,7 +404,8 @@ class Scanner {
 
   #prefixOf(dir: RelPath): string {
     const path = dir === '' ? this.#handles.root : `${this.#handles.root}/${dir}`;
-    return path.length < maxPathLength ? path : this.#handles.enter(dir);
+    if (path.length >= maxPathLength) return this.#handles.enter(dir);
+    return this.#mayMove && moveTo(path) ? '.' : path;
   }
 
   #reserve(count: number): void {
@@ -356,6 +423,31 @@ class Scanner {
     this.#words[at + 3] = size;
     this.#words[at + 4] = 0n;
   }
+}
+
+/** @returns whether one could: what there is to say about it is found out by path */
+function moveTo(dir: string): boolean {
+  const path = toFs(dir);
+  if (typeof path !== 'string') return false;
+  try {
+    process.chdir(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function nothingYet(): Omit<ScanResult, 'changed'> & { complete: { dir: RelPath; mark: number }[] } {
+  return {
+    unreadable: [],
+    ignoredIn: [],
+    ignoreFiles: [],
+    entries: 0,
+    bytes: 0,
+    unmatchedPatterns: [],
+    mountsGone: [],
+    complete: [],
+  };
 }
 
 function unreadableRoot(root: string, error: unknown): GuardError {

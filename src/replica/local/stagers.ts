@@ -3,11 +3,11 @@
  * is started when a batch is large enough to pay for it. Both take the next directory from a shared counter, so a large
  * one holds up only one of them.
  */
-import { Worker, type MessagePort } from 'node:worker_threads';
+import type { MessagePort, Worker } from 'node:worker_threads';
 import { InterruptedError } from '../../base/errors.ts';
 import type { RelPath } from '../../tree/path.ts';
 import type { Control } from '../replica.ts';
-import { workerFile, workerLimits, type WorkerRole } from '../worker-file.ts';
+import { startWorker } from '../worker-file.ts';
 import { HostContent } from './content.ts';
 import { stageUnit, type StagedUnit, type StagingTask } from './stage-unit.ts';
 import { drive, type Work } from './slices.ts';
@@ -55,10 +55,7 @@ export class Stagers {
   async #askForHelp(job: StagerJob): Promise<StagedUnit[]> {
     const entries = job.tasks.reduce((sum, { listing }) => sum + listing.length / 64, 0);
     if (job.tasks.length < 2 || entries < minEntriesForHelp) return [];
-    this.#helper ??= new Worker(workerFile, {
-      workerData: { role: 'stager' } satisfies WorkerRole,
-      resourceLimits: workerLimits,
-    });
+    this.#helper ??= startWorker({ role: 'stager' });
     const helper = this.#helper;
     return new Promise((resolve, reject) => {
       helper.once('message', (units: StagedUnit[]) => {
