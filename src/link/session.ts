@@ -97,10 +97,12 @@ export class Session {
     const [a, b] = await Promise.all([replicas.a.probe(roots.a), replicas.b.probe(roots.b)]);
     const probes: Probes = { a, b };
     const link = linkIdOf(placeOf(a), placeOf(b));
-    const baseline = this.#loadBaseline(link.id, link.swapped, report);
+    let baseline = this.#loadBaseline(link.id, link.swapped, report);
     checkRoots(roots, probes, options, baseline.exists && !options.rebaseline);
     if (looksAhead && baseline.exists && !options.cleanOutFirst) this.#lookAhead(probes, baseline);
     await this.#open(probes, report);
+    // Another run may have come to its end between the reading and the locks.
+    if (!baseline.isCurrent) baseline = this.#loadBaseline(link.id, link.swapped, report);
     this.#options = withoutStateDir(options, this.opened);
     await this.#checkIdentities(link.id, baseline, report);
     this.earlierIsDurable = this.#flushEarlierRun(baseline);

@@ -90,6 +90,36 @@ describe('95: the lock', () => {
       pair.expectClean();
     }));
 
+  it.runIf(bothHere)(
+    'of a run that ends just before another takes it: what that one has read of the record is old',
+    async () =>
+      withPair(async (pair) => {
+        await pair.agreed({ f: 'o', gone: 'o', stays: 'o' });
+        const once = 'if (!fs.existsSync(process.env.LOCKSTEP_TEST_HALTED)) halt();';
+      const env = injecting(pair.dir, { call: 'linkSync', match: /\.lockstep\/lock$/, run: once });
+        const late = pair.run('sync', [], { env });
+        const halted = await untilHalted(pair.dir);
+        try {
+          write(pair.a, { f: 'n', new: 'n' });
+          fs.rmSync(path.join(pair.b, 'gone'));
+          expect((await pair.sync()).code).toBe(0);
+          pair.expectBoth({ f: 'n', new: 'n', stays: 'o' });
+        } finally {
+          process.kill(halted, 'SIGCONT');
+        }
+        const ran = await late;
+        expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+        expect(eventsOf(ran, 'action')).toEqual([]);
+        expect(ran.stdout + ran.stderr).not.toContain('older copy');
+        pair.expectBoth({ f: 'n', new: 'n', stays: 'o' });
+        // What the first has recorded is still on record.
+        fs.rmSync(path.join(pair.b, 'new'));
+        expect((await pair.sync()).code).toBe(0);
+        pair.expectBoth({ f: 'n', stays: 'o' });
+        pair.expectClean();
+      }),
+  );
+
   const stale: Record<string, () => Promise<Record<string, unknown>>> = {
     'of a dead process': async () => ({ pid: await deadPid() }),
     'of a process whose number was given away again': async () => Promise.resolve({ start: '1' }),

@@ -78,6 +78,8 @@ export class Baseline implements AgreedState {
 
   /** The caller's a is the b of the files: a link has one baseline, in whatever order its roots are named. */
   readonly #swapped: boolean;
+  /** How the files were before they were read. */
+  #asRead = '';
   readonly #encoder = new RecordEncoder();
   readonly #slab = new Slab();
 
@@ -98,6 +100,19 @@ export class Baseline implements AgreedState {
       baseline.#forget('it is damaged');
     }
     return baseline;
+  }
+
+  /** Has nobody written since it was read? Only who holds the roots' locks can say so for longer than this moment. */
+  get isCurrent(): boolean {
+    return this.#stampNow() === this.#asRead;
+  }
+
+  #stampNow(): string {
+    const stamps = [this.#file, `${this.#file}.log`].map((file) => {
+      const stats = fs.statSync(file, { bigint: true, throwIfNoEntry: false });
+      return stats === undefined ? 'none' : `${stats.ino}:${stats.size}:${stats.mtimeNs}`;
+    });
+    return stamps.join(' ');
   }
 
   /** There is an earlier agreement to go by. */
@@ -362,6 +377,7 @@ export class Baseline implements AgreedState {
   }
 
   #load(): void {
+    this.#asRead = this.#stampNow();
     const snapshot = readSnapshot(this.#file);
     if (snapshot === undefined) return;
     if ('damaged' in snapshot) return this.#forget(`it is damaged (${snapshot.damaged})`);
