@@ -67,12 +67,14 @@ async function withSignatures(
 ): Promise<readonly ReadRequest[]> {
   const requests = wanted.map(whole);
   const large = wanted.flatMap(({ to: path, source, base }, index) => {
-    const hasBase = Math.min(source.size, base?.size ?? 0) >= minDeltaSize;
-    return hasBase || source.size >= resumableSize ? [{ index, path, expect: base }] : [];
+    const hasBase = Math.min(source.size, base?.entry.size ?? 0) >= minDeltaSize;
+    if (!hasBase && source.size < resumableSize) return [];
+    const elsewhere = base === undefined || base.path === path ? {} : { at: base.path };
+    return [{ index, request: { path, expect: base?.entry, ...elsewhere } }];
   });
   if (large.length === 0) return requests;
   const signatures = await to.signatures(
-    large.map(({ path, expect }) => ({ path, expect })),
+    large.map(({ request }) => request),
     control,
   );
   for (const [place, signature] of signatures.entries()) {

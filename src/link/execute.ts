@@ -11,6 +11,7 @@ import { moveGroups, type Plan, type Step, type TreeStep } from '../reconcile/pl
 import { inodesTouched } from '../reconcile/reconcile.ts';
 import type { ApplyStep, Failure, OpenedRoot, Replica, StepResult, UnitStep } from '../replica/replica.ts';
 import { applyWithContent } from './content.ts';
+import { withLike } from './similar.ts';
 import { actionOfStep, createAction, unitsOf, type TreeUnit } from './actions.ts';
 import { groupAtomic, type AtomicGroup } from './atomic.ts';
 import type { Baseline } from './baseline/baseline.ts';
@@ -378,15 +379,16 @@ class Executor {
 
   async #batch(side: Side, tasks: readonly Task[]): Promise<void> {
     if (tasks.length === 0) return;
-    const { replicas, opened, options, signal, report } = this.#execution;
+    const { replicas, opened, options, signal, report, view } = this.#execution;
     const onProgress = ({ bytes }: { bytes: number }): void => {
       this.#progress.running[side] = bytes;
       this.#tell();
     };
-    const steps = tasks.map(({ step }) => step);
+    const hostPath = sharedHostPath(opened, side);
+    const steps = tasks.map(({ step }) => (hostPath === undefined ? withLike(step, side, view) : step));
     const results = await applyWithContent(
       { steps, rules: options.rules },
-      { to: replicas[side], from: replicas[otherSide(side)], hostPath: sharedHostPath(opened, side) },
+      { to: replicas[side], from: replicas[otherSide(side)], hostPath },
       { signal, onProgress },
     );
     this.#progress.running[side] = 0;

@@ -137,6 +137,15 @@ export interface SignatureRequest {
   path: RelPath;
   /** The file as it was scanned; undefined when there is none, but an interrupted run may have left something of it. */
   expect: Entry | undefined;
+  /** Where that file is, if not at `path`: one that the new one is probably like. */
+  at?: RelPath;
+}
+
+/** A file that stands where content is to go, or near it: what it has need not be sent. */
+export interface ContentBase {
+  path: RelPath;
+  /** The file as it must be. */
+  entry: Entry;
 }
 
 export interface DigestRequest {
@@ -164,7 +173,7 @@ export interface UnitStep {
 export type ApplyStep =
   | UnitStep
   | Omit<MkdirStep, 'side'>
-  | Omit<PutStep, 'side'>
+  | (Omit<PutStep, 'side'> & { like?: ContentBase })
   | Omit<LinkStep, 'side'>
   | Omit<MetaStep, 'side'>
   | Omit<RemoveStep, 'side'>

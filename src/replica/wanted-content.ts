@@ -2,7 +2,7 @@
 import { joinPath, type RelPath } from '../tree/path.ts';
 import { Listing } from '../tree/listing.ts';
 import type { Entry } from '../tree/entry.ts';
-import type { ApplyStep } from './replica.ts';
+import type { ApplyStep, ContentBase } from './replica.ts';
 
 /** A file whose content a step needs. */
 export interface WantedContent {
@@ -12,8 +12,8 @@ export interface WantedContent {
   from: RelPath;
   /** The file as it must be while it is read. */
   source: Entry;
-  /** What stands at `to` before, if that is a file: what both versions share need not be sent. */
-  base: Entry | undefined;
+  /** The file that stands at `to` before, or one that is like the new one. */
+  base: ContentBase | undefined;
 }
 
 /** New directories come first, because they are built before anything else of the batch is done. */
@@ -28,11 +28,7 @@ export function* wantedContent(steps: readonly ApplyStep[]): Generator<WantedCon
   }
   for (const step of flat) {
     if (step.op !== 'put') continue;
-    yield {
-      to: step.path,
-      from: step.from,
-      source: step.source,
-      base: step.expect?.kind === 'file' ? step.expect : undefined,
-    };
+    const { path, from, source, expect, like } = step;
+    yield { to: path, from, source, base: expect?.kind === 'file' ? { path, entry: expect } : like };
   }
 }

@@ -100,3 +100,33 @@ it('--bwlimit limits what is sent', { timeout: 240_000 }, async () =>
     expect(toFar.lastMs).toBeGreaterThan(1500);
   }),
 );
+
+it('of a new file only what is in none beside it is sent, in both directions', { timeout: 240_000 }, async () =>
+  withPair(async (pair) => {
+    const dump = random(4).bytes(8 << 20);
+    write(pair.a, { 'dumps/2026-11-24.sql': dump, 'dumps/unlike': random(5).bytes(1 << 20) });
+    await counted(pair);
+    for (const [side, name] of [
+      ['a', '2026-11-25.sql'],
+      ['b', '2026-11-26.sql'],
+    ] as const) {
+      dump.write(`a row of ${name}`, 5 << 20);
+      write(pair[side], { [`dumps/${name}`]: Buffer.concat([Buffer.from('new head'), dump]) });
+      expect(bytesOf(await counted(pair)), name).toBeLessThan(100_000);
+      for (const root of [pair.a, pair.b]) {
+        expect(
+          fs
+            .readFileSync(path.join(root, 'dumps', name))
+            .subarray(8)
+            .equals(dump),
+          name,
+        ).toBe(true);
+      }
+    }
+    // A guess that is wrong costs little, and nothing else.
+    const other = random(6).bytes(8 << 20);
+    write(pair.a, { 'dumps/2026-11-27.sql': other });
+    expect(bytesOf(await counted(pair))).toBeLessThan(other.length * 1.02 + 100_000);
+    expect(fs.readFileSync(path.join(pair.b, 'dumps/2026-11-27.sql')).equals(other)).toBe(true);
+  }),
+);

@@ -100,7 +100,9 @@ describe.each(shells)('over %s', (shell) => {
       write(pair.a, { large: file(large, { mtime: 1_700_000_000 }) });
       expect((await run('push')).code).toBe(0);
       large.write('changed', 10 << 20);
-      write(pair.a, { large: file(Buffer.concat([large, Buffer.from('appended')]), { mtime: 1_700_000_100 }) });
+      const edited = Buffer.concat([large, Buffer.from('appended')]);
+      // The second one is new there, and like the first.
+      write(pair.a, { large: file(edited, { mtime: 1_700_000_100 }), 'large.2': edited });
       const counted = path.join(pair.dir, 'sent');
       const { program, remove } = makeFarShell(shell);
       const counting = path.join(pair.dir, 'counting');
@@ -112,9 +114,9 @@ describe.each(shells)('over %s', (shell) => {
       } finally {
         remove();
       }
-      expect(fs.readFileSync(path.join(pair.b, 'large')).equals(fs.readFileSync(path.join(pair.a, 'large')))).toBe(
-        true,
-      );
+      for (const name of ['large', 'large.2']) {
+        expect(fs.readFileSync(path.join(pair.b, name)).equals(edited), name).toBe(true);
+      }
       expect(fs.statSync(counted).size).toBeLessThan(1 << 20);
     }));
 

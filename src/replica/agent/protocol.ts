@@ -192,7 +192,10 @@ const signatures: Record<Method, { args: Codec<unknown[]>; result: Codec<unknown
   open: { args: tuple(openRequest), result: openedRoot },
   scan: { args: tuple(scanRequest), result: scanResult },
   digest: { args: tuple(list(expected)), result: list(digestAnswer) },
-  signatures: { args: tuple(list(struct({ path, expect: orUndefined(entry) }))), result: list(orUndefined(signature)) },
+  signatures: {
+    args: tuple(list(struct({ path, expect: orUndefined(entry), at: optional(path) }))),
+    result: list(orUndefined(signature)),
+  },
   read: {
     args: tuple(list(struct({ path, expect: entry, signature: optional(signature) }))),
     result: nothing,

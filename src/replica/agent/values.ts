@@ -122,7 +122,16 @@ export const step: Codec<ApplyStep> = lazy(() =>
   tagged('op', {
     unit: struct({ path, source: entry, listing, filledLater: bool, reason }),
     mkdir: struct({ path, source: entry, reason }),
-    put: struct({ path, from: path, source: entry, expect: orUndefined(entry), mode: stepMode, keep: bool, reason }),
+    put: struct({
+      path,
+      from: path,
+      source: entry,
+      expect: orUndefined(entry),
+      mode: stepMode,
+      keep: bool,
+      reason,
+      like: optional(struct({ path, entry })),
+    }),
     link: struct({ path, from: path, source: entry, expect: orUndefined(entry), keep: bool, reason }),
     meta: struct({ path: pathOrRoot, expect: entry, mode: optional(stepMode), mtimeUs: optional(i64), reason }),
     remove: struct({ path, expect: entry, keep: bool, reason }),

@@ -1,8 +1,7 @@
-/** What deltas are made against: the file that stands there, or what an interrupted run left of the new one. */
+/** What deltas are made against: the file that stands there, one like it, or what an interrupted run left of the new one. */
 import fs from 'node:fs';
-import type { Entry } from '../../tree/entry.ts';
 import type { RelPath } from '../../tree/path.ts';
-import type { ApplyStep } from '../replica.ts';
+import type { ApplyStep, ContentBase, SignatureRequest } from '../replica.ts';
 import { wantedContent } from '../wanted-content.ts';
 import type { DirHandles } from './dir-handles.ts';
 import { openExpected } from './open-expected.ts';
@@ -10,7 +9,7 @@ import type { Partials } from './partials.ts';
 
 export class Bases {
   readonly #handles: DirHandles;
-  readonly #expected = new Map<RelPath, Entry>();
+  readonly #expected = new Map<RelPath, ContentBase>();
 
   /** @param steps those of the batch for whose content it is */
   constructor(
@@ -25,8 +24,8 @@ export class Bases {
   /** Opens for reading what a signature was taken of; undefined when it is not there any more. */
   open(path: RelPath): number | undefined {
     if (this.partials.isSigned(path)) return this.partials.open(path);
-    const expect = this.#expected.get(path);
-    return expect === undefined ? undefined : openExpected(this.#handles, path, expect);
+    const base = this.#expected.get(path);
+    return base === undefined ? undefined : openExpected(this.#handles, base.path, base.entry);
   }
 }
 
@@ -34,7 +33,7 @@ export class Bases {
 export function openForSigning(
   handles: DirHandles,
   partials: Partials,
-  { path, expect }: { path: RelPath; expect: Entry | undefined },
+  { path, expect, at = path }: SignatureRequest,
 ): { file: number; size: number } | undefined {
   // What came of the new version is nearer to it than the old one.
   const partial = partials.open(path);
@@ -42,6 +41,6 @@ export function openForSigning(
     partials.noteSigned(path);
     return { file: partial, size: fs.fstatSync(partial).size };
   }
-  const file = expect === undefined ? undefined : openExpected(handles, path, expect);
+  const file = expect === undefined ? undefined : openExpected(handles, at, expect);
   return file === undefined || expect === undefined ? undefined : { file, size: expect.size };
 }
