@@ -96,7 +96,7 @@ describe('95: the lock', () => {
       withPair(async (pair) => {
         await pair.agreed({ f: 'o', gone: 'o', stays: 'o' });
         const once = 'if (!fs.existsSync(process.env.LOCKSTEP_TEST_HALTED)) halt();';
-      const env = injecting(pair.dir, { call: 'linkSync', match: /\.lockstep\/lock$/, run: once });
+        const env = injecting(pair.dir, { call: 'linkSync', match: /\.lockstep\/lock$/, run: once });
         const late = pair.run('sync', [], { env });
         const halted = await untilHalted(pair.dir);
         try {

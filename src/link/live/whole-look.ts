@@ -3,14 +3,17 @@
  *
  * The replica walks directories that are new to it. But one that it has long known need not be on record: a conflict may
  * stand open about it, or it could not be made on the other side. "As recorded" says nothing of what is in it, and what is
- * taken to be empty would be made, and recorded, empty. Invariant: every directory in the result is on record as one, or its
- * listing is complete, and so for all below it.
+ * taken to be empty would be made, and recorded, empty. Invariant: every directory in the result is on record as one, or told as
+ * unreadable, or its listing is complete, and so for all below it.
  */
 import { Listing } from '../../tree/listing.ts';
 import { ancestorsOf, joinPath, type RelPath } from '../../tree/path.ts';
 import type { Tree } from '../../tree/tree.ts';
 import type { Replica } from '../../replica/replica.ts';
 import type { DirtyDirectory, LookPatch, LookResult } from '../../replica/watching.ts';
+
+/** More levels than this of directories that are new to the record, but not to the replica, are not there: somebody makes them up. */
+const maxLevels = 100;
 
 /** @param recorded the side's record */
 export async function lookWhole(
@@ -22,9 +25,14 @@ export async function lookWhole(
   const found = await replica.look({ directories: asked }, { signal });
   const done = new Set<RelPath>();
   // One level at a time: they are few, and mostly shallow.
-  for (;;) {
+  for (let level = 0; ; level += 1) {
     const unseen = unseenIn(found, recorded).filter((dir) => !done.has(dir));
     if (unseen.length === 0) return found;
+    if (level === maxLevels) {
+      const reason = `it is more than ${maxLevels} levels below what was agreed`;
+      found.unreadable.push(...unseen.map((path) => ({ path, reason })));
+      return found;
+    }
     for (const dir of unseen) done.add(dir);
     const more = await replica.look({ directories: unseen.map((dir) => ({ dir, names: undefined })) }, { signal });
     merge(found, more);

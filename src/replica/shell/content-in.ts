@@ -173,7 +173,8 @@ class Receiver {
   ): Promise<number> {
     const { size, bits } = header;
     const file = await this.#stager.begin(place.name);
-    const known = base === undefined || size <= smallBytes ? undefined : await signBase(this.#root, base.path, base.entry);
+    const known =
+      base === undefined || size <= smallBytes ? undefined : await signBase(this.#root, base.path, base.entry);
     const writer = new LargeWriter(file, known, (bits & sparseBit) !== 0);
     for (let left = size; left > 0;) {
       const piece = Buffer.allocUnsafe(Math.min(writer.pieceBytes, left));
