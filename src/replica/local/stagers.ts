@@ -20,12 +20,13 @@ export interface StagerJob {
   tasks: StagingTask[];
   /** The other root on this machine. */
   hostPath: string;
-  /** Two 32-bit words shared by both threads: the next task, and 1 when all shall stop. */
+  /** Three 32-bit words shared by both threads: the next task, 1 when all shall stop, 1 when the second thread has begun. */
   shared: SharedArrayBuffer;
 }
 
 const nextWord = 0;
 const stopWord = 1;
+const begunWord = 2;
 
 export class Stagers {
   #helper: Worker | undefined;
@@ -33,9 +34,11 @@ export class Stagers {
   /** Builds all directories of the tasks. @returns them by path */
   async stage(tasks: StagingTask[], hostPath: string, control: Control): Promise<Map<RelPath, StagedUnit>> {
     if (tasks.length === 0) return new Map();
-    const shared = new SharedArrayBuffer(8);
+    const shared = new SharedArrayBuffer(12);
     const job: StagerJob = { tasks, hostPath, shared };
     const helped = this.#askForHelp(job);
+    // Awaited below; until then a failure must not count as unhandled.
+    helped.catch(() => undefined);
     try {
       const own = await drive(stageShare(job), control);
       const theirs = await helped;
@@ -57,12 +60,27 @@ export class Stagers {
     if (job.tasks.length < 2 || entries < minEntriesForHelp) return [];
     this.#helper ??= startWorker({ role: 'stager' });
     const helper = this.#helper;
+    const words = new Int32Array(job.shared);
     return new Promise((resolve, reject) => {
-      helper.once('message', (units: StagedUnit[]) => {
-        helper.off('error', reject);
+      const settled = (): void => {
+        helper.off('message', onMessage);
+        helper.off('error', onEnd);
+        helper.off('exit', onEnd);
+      };
+      const onMessage = (units: StagedUnit[]): void => {
+        settled();
         resolve(units);
-      });
-      helper.once('error', reject);
+      };
+      const onEnd = (error: unknown): void => {
+        settled();
+        this.#helper = undefined;
+        // One that could not even be started has taken nothing: an upgrade may have replaced its file. The first does it all.
+        if (Atomics.load(words, begunWord) === 0) resolve([]);
+        else reject(error instanceof Error ? error : new Error('the second staging thread ended'));
+      };
+      helper.on('message', onMessage);
+      helper.on('error', onEnd);
+      helper.on('exit', onEnd);
       helper.postMessage(job);
     });
   }
@@ -71,6 +89,7 @@ export class Stagers {
 /** The loop of a stager thread. */
 export function serveStagings(port: MessagePort): void {
   port.on('message', (job: StagerJob) => {
+    Atomics.store(new Int32Array(job.shared), begunWord, 1);
     // Not cancelled by a signal but by the stop word.
     const control = { signal: new AbortController().signal };
     drive(stageShare(job), control).then(
