@@ -1,6 +1,5 @@
 /** A root on a real file system, behind the `Replica` interface. */
 import fs from 'node:fs';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { monotonicMs } from '../../base/clock.ts';
@@ -40,7 +39,7 @@ import { freeLock, takeLockSoon } from './lock.ts';
 import { readNames } from './names.ts';
 import { OwnDirectory } from './own-directory.ts';
 import { Partials } from './partials.ts';
-import { foldsNames, freeBytesOf, granularityOf, sessionOf, storedGranularityOf } from './platform.ts';
+import { foldsNames, freeBytesOf, granularityOf, processors, sessionOf, storedGranularityOf } from './platform.ts';
 import { scanRoot, type ScanContext } from './scan.ts';
 import { isWorthHelp, ScanHelp } from './scan-help.ts';
 import { probeRoot } from './probe.ts';
@@ -174,7 +173,7 @@ export class LocalReplica implements Replica {
     context: ScanContext,
     control: Control,
   ): Promise<ScanResult> {
-    const isHelped = context.watcher === undefined && isWorthHelp(request) && availableParallelism() > 1;
+    const isHelped = context.watcher === undefined && isWorthHelp(request) && processors() > 1;
     const asked = { root: handles.root, inode: inodeOf(handles), granularityNs, request };
     const helper = isHelped ? this.#startHelper?.(asked) : undefined;
     try {

@@ -7,6 +7,7 @@
  */
 import fs from 'node:fs';
 import os from 'node:os';
+import { monotonicMs } from '../../base/clock.ts';
 import { errnoCode, GuardError, LockstepError, reasonOf } from '../../base/errors.ts';
 import type { OwnDirectory } from './own-directory.ts';
 import { bootId, processStart } from './platform.ts';
@@ -47,14 +48,14 @@ export interface LockRequest {
  * @returns whether it had to be waited for
  */
 export async function takeLockSoon(own: OwnDirectory, request: LockRequest): Promise<boolean> {
-  const deadline = Date.now() + pipedPatienceMs;
+  const deadline = monotonicMs() + pipedPatienceMs;
   for (let waited = false; ; waited = true) {
     try {
       takeLock(own, request);
       return waited;
     } catch (error) {
       const isHeld = error instanceof GuardError && error.code === 'locked';
-      if (!isHeld || Date.now() > deadline || readOwner(`${own.path}/${lockFile}`)?.piped !== true) throw error;
+      if (!isHeld || monotonicMs() > deadline || readOwner(`${own.path}/${lockFile}`)?.piped !== true) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, askAgainMs));
   }

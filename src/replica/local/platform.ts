@@ -99,3 +99,9 @@ export function isDangerous(realPath: string): boolean {
   const parent = path.dirname(realPath);
   return parent === '/home' || parent === '/Users';
 }
+
+/** How many threads can run at the same time here. Node has the exact answer since 18.14. */
+export function processors(): number {
+  const { availableParallelism, cpus } = os as Partial<typeof os> & typeof os;
+  return typeof availableParallelism === 'function' ? availableParallelism() : cpus().length;
+}

@@ -2,6 +2,7 @@
  * The root's lock, the same file in the same format as replica/local/lock.ts: either respects the other's. It names the far
  * `sh` as its owner, whose process and boot can be asked about there.
  */
+import { monotonicMs } from '../../base/clock.ts';
 import { GuardError, LockstepError } from '../../base/errors.ts';
 import type { OpenRequest } from '../replica.ts';
 import { cannotWrite } from './cannot-write.ts';
@@ -36,11 +37,11 @@ export async function takeLock(session: Session, tools: Tools, request: OpenRequ
     since: new Date().toISOString(),
     piped: true,
   };
-  const deadline = Date.now() + patienceMs;
+  const deadline = monotonicMs() + patienceMs;
   for (;;) {
     const other = await tryLock(session, tools, mine, request.forceUnlock, root);
     if (other === undefined) return;
-    if (Date.now() > deadline || other.owner?.['piped'] !== true) throw refusal(root, other.owner);
+    if (monotonicMs() > deadline || other.owner?.['piped'] !== true) throw refusal(root, other.owner);
     await new Promise((resolve) => setTimeout(resolve, askAgainMs));
   }
 }
