@@ -5,6 +5,7 @@
  * the tree. Where a decision hangs on content that metadata cannot settle, the plan comes back with `needs`: the caller
  * has them hashed and reconciles again with the answers. A plan with needs must not be carried out.
  */
+import { append } from '../base/append.ts';
 import { flags, isRacy, isUnknown, mtimeUs, sameFingerprint, syncedMode, type Entry } from '../tree/entry.ts';
 import { Listing } from '../tree/listing.ts';
 import { ancestorsOf, baseName, isWithin, joinPath, parentPath, type RelPath } from '../tree/path.ts';
@@ -61,9 +62,9 @@ class Reconciler {
 
   run(): Reconciled {
     const moved = this.#moved;
-    this.#plan.prepare.push(...moved.prepare);
-    this.#plan.moves.push(...moved.moves);
-    this.#plan.settledMoves.push(...moved.settled);
+    append(this.#plan.prepare, moved.prepare);
+    append(this.#plan.moves, moved.moves);
+    append(this.#plan.settledMoves, moved.settled);
     for (const step of moved.prepare) this.#steps.touch(step.side, step.path);
     for (const step of moved.moves) {
       this.#steps.touch(step.side, step.path);
@@ -425,7 +426,7 @@ class Reconciler {
     const { a, b } = quad.now;
     if (a === undefined || b === undefined) return;
     const merged = mergeMetadata(quad, this.#input, this.#source);
-    this.#plan.metadata.push(...merged.steps);
+    append(this.#plan.metadata, merged.steps);
     if (merged.conflict !== undefined) this.#plan.conflicts.push(merged.conflict);
     const isOpen = merged.conflict?.winner === 'open';
     const touched = { a: this.#steps.touched.a.has(quad.path), b: this.#steps.touched.b.has(quad.path) };
@@ -596,7 +597,7 @@ class Reconciler {
   /** Same content on both sides: what is left to merge is permission bits and mtime. */
   #onlyMetadata(quad: Quad): Fate {
     const merged = mergeMetadata(quad, this.#input, this.#source);
-    this.#plan.metadata.push(...merged.steps);
+    append(this.#plan.metadata, merged.steps);
     if (merged.conflict !== undefined) this.#plan.conflicts.push(merged.conflict);
     // With --checksum every file comes by here; what is recorded so already is not recorded again.
     const recorded =

@@ -1,4 +1,5 @@
 /** The steps of a plan: making one side like the other, once it is decided which (reconcile.ts). */
+import { append } from '../base/append.ts';
 import { mtimeUs, isUnknown, type Entry } from '../tree/entry.ts';
 import { baseName, joinPath, parentPath, type RelPath } from '../tree/path.ts';
 import { listingNow, subtreeNow, type Quad, type ReconcileInput } from './input.ts';
@@ -59,7 +60,10 @@ export class Steps {
       else {
         const merged = mergeMetadata(quad, this.#input, this.#source, winner);
         if (merged.conflict !== undefined) this.#plan.conflicts.push(merged.conflict);
-        this.#plan.metadata.push(...merged.steps.filter((step) => step.side === winner));
+        append(
+          this.#plan.metadata,
+          merged.steps.filter((step) => step.side === winner),
+        );
         this.#plan.content.push({ op: 'put', ...common, mode: merged.mode });
         // The bits are still in dispute, so nothing is agreed: the next run finds the contents equal and asks again.
         if (merged.conflict?.winner === 'open') return 'kept';
@@ -78,7 +82,7 @@ export class Steps {
       this.#plan.skips.push({ path: dir, side, why: 'kept-ignored', detail });
       return false;
     }
-    this.#plan.clear.push(...steps);
+    append(this.#plan.clear, steps);
     this.remove(side, dir, entry, reason, this.#plan.clear);
     return true;
   }

@@ -5,6 +5,7 @@
  * looked at on both sides (LiveLink), and of a directory that is not on record all is looked at (whole-look.ts). Where it
  * is wrong all the same, `apply` finds another thing than the plan saw, and leaves it alone.
  */
+import { append } from '../../base/append.ts';
 import { flags, isRacy, isUnknown, sameFingerprint, type Entry } from '../../tree/entry.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { Listing } from '../../tree/listing.ts';
@@ -94,9 +95,9 @@ export class Sight {
     const { tree, added, mountsGone } = assemble(found, recorded, task);
     this.#note(side, found);
     const result = this.#result(side, task, tree, added);
-    result.mountsGone.push(...mountsGone);
+    append(result.mountsGone, mountsGone);
     this.racy[side] = found.patches.flatMap(({ dir, listing }) => [...racyOf(dir, new Listing(listing))]);
-    this.racy[side].push(...racyIn(found.below));
+    append(this.racy[side], racyIn(found.below));
     return result;
   }
 

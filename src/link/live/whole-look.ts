@@ -6,6 +6,7 @@
  * taken to be empty would be made, and recorded, empty. Invariant: every directory in the result is on record as one, or told as
  * unreadable, or its listing is complete, and so for all below it.
  */
+import { append } from '../../base/append.ts';
 import { Listing } from '../../tree/listing.ts';
 import { ancestorsOf, joinPath, type RelPath } from '../../tree/path.ts';
 import type { Tree } from '../../tree/tree.ts';
@@ -30,7 +31,10 @@ export async function lookWhole(
     if (unseen.length === 0) return found;
     if (level === maxLevels) {
       const reason = `it is more than ${maxLevels} levels below what was agreed`;
-      found.unreadable.push(...unseen.map((path) => ({ path, reason })));
+      append(
+        found.unreadable,
+        unseen.map((path) => ({ path, reason })),
+      );
       return found;
     }
     for (const dir of unseen) done.add(dir);
@@ -68,8 +72,8 @@ function merge(found: LookResult, more: LookResult): void {
   found.patches = [...patches.values()];
   for (const [dir, listing] of more.below.listings()) found.below.setListing(dir, listing);
   found.root = more.root;
-  found.unreadable.push(...more.unreadable);
-  found.ignoredIn.push(...more.ignoredIn);
+  append(found.unreadable, more.unreadable);
+  append(found.ignoredIn, more.ignoredIn);
   found.rulesChanged ||= more.rulesChanged;
   found.looked += more.looked;
 }

@@ -8,6 +8,7 @@
  *  - what is replaced or removed is first safe under another name, and seen to be what was planned, before it is let go;
  *  - every path succeeds or fails on its own; a failure is a value, with its path and reason.
  */
+import { append } from '../../base/append.ts';
 import fs from 'node:fs';
 import { errnoCode, unreachable } from '../../base/errors.ts';
 import { flags, mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
@@ -182,7 +183,7 @@ class Applier {
   #unit(step: UnitStep, result: StepResult): void {
     const staged = this.#staged.get(step.path);
     if (staged === undefined) throw new StepError('failed', 'it was not staged');
-    result.failures.push(...staged.failures);
+    append(result.failures, staged.failures);
     result.bytes = staged.bytes;
     if (staged.full !== undefined) this.#full = staged.full;
     if (staged.path !== undefined) this.#waiting.push({ step, staged, result });

@@ -4,6 +4,7 @@
  * The hot path of everything: per entry one `lstat`, five numbers into a packed record, and per directory one comparison
  * with the record (DESIGN §3.1). Nothing else may be done for an entry that did not change.
  */
+import { append } from '../../base/append.ts';
 import fs from 'node:fs';
 import { errnoCode, GuardError, reasonOf } from '../../base/errors.ts';
 import { flags, type Entry } from '../../tree/entry.ts';
@@ -192,15 +193,15 @@ export class Scanner {
     const own = this.#result;
     own.entries += result.entries;
     own.bytes += result.bytes;
-    own.unreadable.push(...result.unreadable);
-    own.ignoredIn.push(...result.ignoredIn);
-    own.mountsGone.push(...result.mountsGone);
-    own.ignoreFiles.push(...result.ignoreFiles);
+    append(own.unreadable, result.unreadable);
+    append(own.ignoredIn, result.ignoredIn);
+    append(own.mountsGone, result.mountsGone);
+    append(own.ignoreFiles, result.ignoreFiles);
     for (const file of result.ignoreFiles) this.addIgnoreFile(file);
     const unmatched = new Set(result.unmatchedPatterns);
     this.#unmatchedElsewhere = this.#unmatchedElsewhere?.filter((pattern) => unmatched.has(pattern)) ?? [...unmatched];
-    this.#theirs.push(...chunks);
-    stack.push(...below);
+    append(this.#theirs, chunks);
+    append(stack, below);
   }
 
   #finish(): ScanResult {

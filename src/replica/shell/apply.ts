@@ -5,6 +5,7 @@
  * Everything is in staging, and has been looked at there, before the first name changes. What a command came to is told by
  * what stands there afterwards: a name was given if it leads to the inode that was staged.
  */
+import { append } from '../../base/append.ts';
 import { unreachable } from '../../base/errors.ts';
 import { mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
@@ -299,7 +300,7 @@ class FarApplier {
     for (const [index, task] of tasks.entries()) {
       const { step, result } = task;
       const staged = units[index] ?? this.#stagedUnit(step);
-      result.failures.push(...staged.failures);
+      append(result.failures, staged.failures);
       result.bytes = staged.bytes;
       if (!staged.isThere) continue;
       result.listing = Listing.from(staged.made).bytes;

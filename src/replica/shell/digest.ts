@@ -1,4 +1,5 @@
 /** SHA-256 of files over there, many to a command; each seen to be what was asked for before and after. */
+import { append } from '../../base/append.ts';
 import { crypto } from '../../base/builtins.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
 import { baseName, isSafePath, parentPath } from '../../tree/path.ts';
@@ -28,7 +29,7 @@ export async function digestFar(
       end += 1;
     }
     control.signal.throwIfAborted();
-    answers.push(...(await digestBatch(root, requests.slice(at, end))));
+    append(answers, await digestBatch(root, requests.slice(at, end)));
     at = end;
     bytes += size;
     control.onProgress?.({ entries: answers.length, bytes, path: requests[end - 1]?.path ?? '' });

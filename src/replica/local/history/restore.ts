@@ -5,6 +5,7 @@
  * history first (reason `restored`), so a restore can always be undone by another one; the changes themselves are made by
  * apply.ts, under the same rules and the same lock as a sync.
  */
+import { append } from '../../../base/append.ts';
 import fs from 'node:fs';
 import path from 'node:path';
 import { LockstepError, reasonOf, UsageError } from '../../../base/errors.ts';
@@ -254,7 +255,7 @@ async function carryOut(
   };
   for (const item of wanted) {
     if (item.standing?.kind !== 'dir') {
-      steps.push(...stepsFor(item, item.standing, failures));
+      append(steps, stepsFor(item, item.standing, failures));
       continue;
     }
     // A whole directory must make room: on its own, so that it can be put back should its successor fail.
@@ -270,7 +271,7 @@ async function carryOut(
     if (failures.has(item.to)) putBack();
   }
   await flush();
-  steps.push(...directoryTimes(wanted.filter((item) => !failures.has(item.to))));
+  append(steps, directoryTimes(wanted.filter((item) => !failures.has(item.to))));
   await flush();
   const done = wanted.filter((item) => !failures.has(item.to));
   const result = describePlan(root, { items: done, failures: [...failures.values()] });

@@ -5,6 +5,7 @@
  * Every directory is reached through handles (dir-handles.ts): what lies behind a symlink that has taken a directory's place
  * is never reported as lying in the root.
  */
+import { append } from '../../../base/append.ts';
 import fs from 'node:fs';
 import { errnoCode, GuardError, LockstepError, reasonOf } from '../../../base/errors.ts';
 import { flags, type Entry } from '../../../tree/entry.ts';
@@ -213,7 +214,7 @@ class Looker {
     const request: ScanRequest = { ...scan, previous: { as: 'packed', layers: [] }, reportAll: true };
     const result = yield* scanBelow(handles, granularityNs, request, this.#context, tops);
     this.#looked += result.entries;
-    this.#unreadable.push(...result.unreadable);
+    append(this.#unreadable, result.unreadable);
     for (const dir of result.ignoredIn) this.#ignoredIn.add(dir);
     if (result.ignoreFiles.length > 0) this.#rulesChanged = true;
     return result.changed;

@@ -1,4 +1,5 @@
 /** One `fs.watch` per directory, by path, so that those of a subtree can be let go of together. */
+import { append } from '../../../base/append.ts';
 import type { FSWatcher } from 'node:fs';
 import type { RelPath } from '../../../tree/path.ts';
 
@@ -56,7 +57,7 @@ export class WatchTree {
       for (const [name, child] of node.below ?? []) {
         // A directory is found before what is in it: below one that was not found there is nothing.
         if (child.own !== undefined && child.own.generation !== generation) {
-          dropped.push(...ownOf(child));
+          append(dropped, ownOf(child));
           node.below?.delete(name);
         } else stack.push(child);
       }
@@ -77,7 +78,7 @@ function ownOf(top: Node): Watched[] {
   const stack = [top];
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     if (node.own !== undefined) found.push(node.own);
-    if (node.below !== undefined) stack.push(...node.below.values());
+    if (node.below !== undefined) append(stack, node.below.values());
   }
   return found;
 }
