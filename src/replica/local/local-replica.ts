@@ -174,8 +174,9 @@ export class LocalReplica implements Replica {
     control: Control,
   ): Promise<ScanResult> {
     const isHelped = context.watcher === undefined && isWorthHelp(request) && processors() > 1;
-    const asked = { root: handles.root, inode: inodeOf(handles), granularityNs, request };
-    const helper = isHelped ? this.#startHelper?.(asked) : undefined;
+    const helper = isHelped
+      ? this.#startHelper?.({ root: handles.root, inode: inodeOf(handles), granularityNs, request })
+      : undefined;
     try {
       const help = helper && new ScanHelp(helper);
       // Whoever is at the end of a pipe has its process for itself.
