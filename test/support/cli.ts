@@ -50,6 +50,10 @@ export interface RunOptions {
 /** The command line with the remote root at the far end. */
 function overThere(args: readonly string[]): readonly string[] {
   const [command = '', first = '', second = '', ...rest] = args;
+  if (overShell && ['history', 'restore'].includes(command) && first.startsWith('/')) {
+    // These take no command of their own: `docker` is a stand-in beside the far shell (far-shells.ts).
+    return [command, `docker://far${first}`, '--agent', 'sh', ...args.slice(2)];
+  }
   if (bothHere || !['sync', 'push', 'pull'].includes(command) || first.startsWith('-') || second.startsWith('-'))
     return args;
   const remote = command === 'pull' ? first : second;
@@ -62,6 +66,9 @@ function overThere(args: readonly string[]): readonly string[] {
   return [command, ...roots, `--ssh-option=-F${process.env['LOCKSTEP_TEST_SSH_CONFIG'] ?? ''}`, ...rest];
 }
 
+const farShell = process.env['LOCKSTEP_TEST_FAR'];
+const besideFarShell = farShell === undefined ? {} : { PATH: `${path.dirname(farShell)}:${process.env['PATH'] ?? ''}` };
+
 /** Runs `lockstep ARGS…` to its end. */
 export async function lockstep(given: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const args = overThere(given);
@@ -69,7 +76,7 @@ export async function lockstep(given: readonly string[], options: RunOptions = {
   return new Promise((resolve, reject) => {
     const child = spawn(program, [...before, cliPath, ...args], {
       cwd: options.cwd ?? '/',
-      env: { ...process.env, NO_COLOR: '1', ...options.env },
+      env: { ...process.env, ...besideFarShell, NO_COLOR: '1', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     options.onStart?.(child);

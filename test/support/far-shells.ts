@@ -65,5 +65,8 @@ export function makeFarShell(
   }
   const program = path.join(dir, 'far');
   fs.writeFileSync(program, `#!/bin/sh\nexec /usr/bin/env -i PATH='${bin}' '${bin}/sh'\n`, { mode: 0o755 });
+  // For commands that take endpoints only: whatever container it is to go to, this is where it leads.
+  const exec = `while [ "$1" != sh ]; do shift; done; shift; exec /usr/bin/env -i PATH='${bin}' '${bin}/sh' "$@"`;
+  fs.writeFileSync(path.join(dir, 'docker'), `#!/bin/sh\n${exec}\n`, { mode: 0o755 });
   return { program, remove: () => fs.rmSync(dir, { recursive: true, force: true }) };
 }

@@ -15,7 +15,7 @@ import type { ApplyBatch, ApplyStep, Control, Failure, FileDigest, StepResult } 
 import { wantedContent } from '../wanted-content.ts';
 import { isAs } from './is-as.ts';
 import { Changes, tooLong } from './changes.ts';
-import { receiveContent, type Received } from './content-in.ts';
+import type { ContentTask, Received } from './content-in.ts';
 import { observe, readTimed, type FarRoot } from './far-root.ts';
 import type { FarHistory } from './history.ts';
 import type { Found } from './records.ts';
@@ -34,14 +34,18 @@ interface Task<Step extends ApplyStep = ApplyStep> {
   result: StepResult;
 }
 
+/** Brings the content of a batch's files into staging. @returns what became of each, in their order */
+export type Bring = (stager: Stager, task: ContentTask) => Promise<Received[]>;
+
+/** @param bring undefined: nothing in the batch has content */
 export async function applyFar(
   root: FarRoot,
   history: FarHistory,
   batch: ApplyBatch,
   control: Control,
-  content: AsyncIterable<Uint8Array> | undefined,
+  bring: Bring | undefined,
 ): Promise<StepResult[]> {
-  return new FarApplier(root, history, batch, control).run(content);
+  return new FarApplier(root, history, batch, control).run(bring);
 }
 
 class FarApplier {
@@ -69,9 +73,9 @@ class FarApplier {
     this.#changes = new Changes(root, history, this.#stager);
   }
 
-  async run(content: AsyncIterable<Uint8Array> | undefined): Promise<StepResult[]> {
+  async run(bring: Bring | undefined): Promise<StepResult[]> {
     const tasks = this.#batch.steps.map((step, index): Task => ({ step, result: emptyResult(index, step.path) }));
-    await this.#stageAll(content);
+    await this.#stageAll(bring);
     await this.#carryOut(tasks, false);
     // Losing its second name, in staging, moves a file's ctime: only after that it is as it will be seen from now on.
     await this.#stager.drop([...new Set([...this.#places.values()].map((place) => place.split('/')[0] ?? ''))]);
@@ -81,7 +85,7 @@ class FarApplier {
 
   // --- staging -----------------------------------------------------------------------------------------------------
 
-  async #stageAll(content: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+  async #stageAll(bring: Bring | undefined): Promise<void> {
     const containers = [{ steps: this.#batch.steps }, ...this.#batch.steps.filter((step) => step.op === 'group')];
     const units: { step: UnitStep; place: string }[] = [];
     const links: { place: string; source: Entry }[] = [];
@@ -121,7 +125,7 @@ class FarApplier {
       }
     }
     if (this.#places.size === 0) return;
-    if (content !== undefined) await this.#receive(content);
+    if (bring !== undefined) await this.#receive(bring);
     for (const { place, source } of links) {
       await this.#stager.link(place, source.target ?? '', mtimeUs(source));
     }
@@ -134,16 +138,15 @@ class FarApplier {
     await this.#lookAtStaging();
   }
 
-  async #receive(content: AsyncIterable<Uint8Array>): Promise<void> {
+  async #receive(bring: Bring): Promise<void> {
     const wanted = [...wantedContent(this.#batch.steps)];
     const modes = new Map(
       this.#batch.steps
         .flatMap((step) => (step.op === 'group' ? step.steps : [step]))
         .flatMap((step) => (step.op === 'put' ? [[step.path, step.mode] as const] : [])),
     );
-    const received = await receiveContent(this.#root, this.#stager, {
+    const received = await bring(this.#stager, {
       wanted,
-      content,
       signal: this.#control.signal,
       placeOf: ({ to, source }) => {
         const inUnit = this.#places.get(parentPath(to));

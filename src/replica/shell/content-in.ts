@@ -73,14 +73,18 @@ export interface ContentTask {
   wanted: readonly WantedContent[];
   /** Where in staging each goes, and with which mode; undefined for one that is not needed any more. */
   placeOf: (wanted: WantedContent) => { name: string; mode: number } | undefined;
-  content: AsyncIterable<Uint8Array>;
   signal: AbortSignal;
   onBytes: (bytes: number) => void;
 }
 
 /** Takes all of a batch's content. @returns what became of each wanted file, in their order */
-export async function receiveContent(root: FarRoot, stager: Stager, task: ContentTask): Promise<Received[]> {
-  return new Receiver(root, stager, task).run();
+export async function receiveContent(
+  root: FarRoot,
+  stager: Stager,
+  task: ContentTask,
+  content: AsyncIterable<Uint8Array>,
+): Promise<Received[]> {
+  return new Receiver(root, stager, task, content).run();
 }
 
 class Receiver {
@@ -90,11 +94,11 @@ class Receiver {
   readonly #reader: ByteReader;
   #bytes = 0;
 
-  constructor(root: FarRoot, stager: Stager, task: ContentTask) {
+  constructor(root: FarRoot, stager: Stager, task: ContentTask, content: AsyncIterable<Uint8Array>) {
     this.#root = root;
     this.#stager = stager;
     this.#task = task;
-    this.#reader = new ByteReader(task.content);
+    this.#reader = new ByteReader(content);
   }
 
   async run(): Promise<Received[]> {

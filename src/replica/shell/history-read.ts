@@ -1,8 +1,10 @@
 /** What is kept in a root's history over there: as replica/local/history reads it, from one walk and the runs' indexes. */
+import { LockstepError } from '../../base/errors.ts';
 import { mtimeUs } from '../../tree/entry.ts';
 import { compareNames, isSafePath, isWithin, type RelPath } from '../../tree/path.ts';
 import type { HistoryVersion } from '../history.ts';
 import type { Retention } from '../replica.ts';
+import { describeVersions } from '../local/history/describe.ts';
 import { linesByPlace, parseIndex, type IndexLine } from '../local/history/index-file.ts';
 import { filesNumber, historyDirectory, indexName, timeOfRun } from '../local/history/layout.ts';
 import { compareAge, type StoredVersion, type Version } from '../local/history/read.ts';
@@ -24,10 +26,10 @@ interface Run {
   lines: ReadonlyMap<string, IndexLine>;
 }
 
-/** Every version that there is, restorable or not; runs oldest first. */
-export async function storedVersions(root: Where): Promise<StoredVersion[]> {
+/** Every version that there is, restorable or not; runs oldest first. @param onErrors told what kept some from being seen */
+export async function storedVersions(root: Where, onErrors?: (said: string) => void): Promise<StoredVersion[]> {
   const runs = new Map<string, Map<string, Found>>();
-  await readRecords(root, { code: 'historywalk' }, (one) => {
+  const errors = await readRecords(root, { code: 'historywalk' }, (one) => {
     const slash = one.path.indexOf('/');
     const id = slash < 0 ? one.path : one.path.slice(0, slash);
     if (timeOfRun(id) === undefined) return;
@@ -35,6 +37,7 @@ export async function storedVersions(root: Where): Promise<StoredVersion[]> {
     runs.set(id, found);
     if (slash > 0) found.set(one.path.slice(slash + 1), one);
   });
+  if (errors !== '') onErrors?.(errors);
   const ids = [...runs.keys()].sort(compareNames);
   const read = await Promise.all(
     ids.map(async (id): Promise<Run> => {
@@ -88,7 +91,13 @@ function wholeAbove(at: string, lines: ReadonlyMap<string, IndexLine>): IndexLin
 }
 
 export async function listFarVersions(root: Where, under: RelPath): Promise<Version[]> {
-  const all = await storedVersions(root);
+  const all = await storedVersions(root, (said) => {
+    const [line = ''] = said.split('\n');
+    throw new LockstepError('root-unreadable', `the history of ${root.path} cannot be read: ${line}`, {
+      path: root.path,
+      hint: 'Check its permissions, or run as the user who may read it.',
+    });
+  });
   return all
     .filter((version): version is StoredVersion & Version => {
       const isRestorable = ['file', 'dir', 'symlink'].includes(version.kind) && isSafePath(version.path);
@@ -99,29 +108,7 @@ export async function listFarVersions(root: Where, under: RelPath): Promise<Vers
 
 /** As `Replica.history`. */
 export async function farHistory(root: Where, under: RelPath): Promise<HistoryVersion[]> {
-  const byPath = new Map<RelPath, Version[]>();
-  for (const version of await listFarVersions(root, under)) {
-    const group = byPath.get(version.path) ?? [];
-    byPath.set(version.path, group);
-    group.push(version);
-  }
-  return [...byPath.values()].flatMap((group) =>
-    group
-      .sort((a, b) => compareAge(b, a))
-      .map(({ path, kind, size, mode, timeMs, mtimeUs: modified, reason, runId, fullPath, target }, index) => ({
-        path,
-        version: index + 1,
-        kind,
-        size,
-        mode,
-        kept: isoTime(timeMs),
-        modified: isoTime(Number(modified / 1000n)),
-        reason,
-        run: runId,
-        file: fullPath,
-        ...(target === undefined ? {} : { target }),
-      })),
-  );
+  return describeVersions(await listFarVersions(root, under));
 }
 
 /** Removes versions that the limits no longer cover: which, as replica/local/history/prune.ts says. */
@@ -176,9 +163,4 @@ function groupByPath(versions: readonly StoredVersion[]): Map<string, StoredVers
     group.push(version);
   }
   return groups;
-}
-
-function isoTime(ms: number): string {
-  const limit = 8.64e15;
-  return new Date(Math.max(-limit, Math.min(limit, ms))).toISOString();
 }

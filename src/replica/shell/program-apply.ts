@@ -154,7 +154,12 @@ top() { cd -P -- "$R" && flat; }
 away() { line; f=$N; line; cd -P -- "$R" || return 1; mv -- "./$f" "$Q/.lockstep/$N" 2>&1 </dev/null; }
 flush() { sync -f -- "$R" 2>/dev/null </dev/null || sync </dev/null; }
 putaway() { if [ -n "$S" ]; then wipe "$S"; S=; fi; [ -z "$LOCK" ] || free; cd /; bare; }
-historywalk() { [ ! -h "$Q/.lockstep" ] && [ ! -h "$Q/.lockstep/history" ] && cd -P -- "$Q/.lockstep/history" 2>/dev/null || return 0; walk .; }
+historywalk() {
+  h=$Q/.lockstep/history
+  if [ -h "$Q/.lockstep" ] || [ -h "$h" ] || { [ ! -e "$h" ] && [ -x "$Q/.lockstep" ]; } || [ ! -e "$Q/.lockstep" ]; then return 0; fi
+  cd -P -- "$h" 2>/dev/null || { printf '%s!permission denied' "$M0"; return; }
+  walk .
+}
 # Versions that nobody needs any more; never by way of a symlink, which history may hold, too.
 forgetversions() {
   i=0
@@ -244,6 +249,41 @@ unpark() {
   if [ $HARD = 1 ]; then E=$(ln -- "$S/parked/$1" "./$N" 2>&1 </dev/null); else E=$(mv -- "$S/parked/$1" "./$N" 2>&1); fi
   say
   [ -n "$E" ] || rm -f -- "$S/parked/$1.name" "$S/parked/$1"
+}
+# Versions in history: the first line says where that is. It may hold symlinks, and none is followed.
+kept() { h=$bh/@{1%/*}; cd -P -- "$h" 2>/dev/null && [ "$PWD" = "$h" ] && [ -f "./@{1##*/}" ] && [ ! -h "./@{1##*/}" ]; }
+# Copies them into staging, each with mode and time.
+bring() {
+  line; bh=$N; i=0
+  while [ $i -lt "$1" ]; do
+    IFS=' ' read -r m t || bye; line; f=$N; line; E='it is not in history any more'
+    if kept "$f"; then
+      E=$(cp -P -- "./@{f##*/}" "$S/$N" 2>&1 </dev/null) || E=@{E:-it could not be copied}
+      [ -n "$E" ] || [ "$t" = - ] || E=$(touch -c -m -d "$t" -- "$S/$N" 2>&1)
+      [ -n "$E" ] || E=$(chmod "$m" -- "$S/$N" 2>&1)
+    fi
+    [ -z "$E" ] || printf '%s %s\n' $i "$E" | head -n 1
+    i=$((i + 1))
+  done
+}
+# Which files have just the content of versions.
+samekept() {
+  line; bh=$N; i=0
+  while [ $i -lt "$1" ]; do
+    line; f=$N; line; D=$N; line
+    if has cmp && kept "$f" && go "$D" && [ -f "./$N" ] && [ ! -h "./$N" ]; then
+      cmp -s -- "./$N" "$bh/$f" </dev/null && printf '%s same\n' $i
+    fi
+    i=$((i + 1))
+  done
+}
+keptowner() { line; bh=$N; line; kept "$N" && stat -c '%u %g' -- "./@{N##*/}" 2>/dev/null </dev/null; }
+# A directory out of history gets its name back, if nothing has it.
+putback() {
+  line; f=$N; C=1; eval "$names"
+  go "$D" || { echo d; return; }
+  if [ -e "$1" ] || [ -h "$1" ]; then return 0; fi
+  E=$(mv $MVT -- "$Q/.lockstep/$f" "$1" 2>&1 </dev/null); say
 }
 # A place in history, and lines for its index.
 place() { line; mkdir -p -- "$Q/.lockstep/$N" 2>&1; }

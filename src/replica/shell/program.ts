@@ -33,12 +33,14 @@ nl='
 '
 IFS=' 	'$nl
 F='%f %s %i %d %y %z'
-S= R= Q= LOCK= HARD=1 MVT=
+S= R= Q= LOCK= HARD=1 MVT= START=@{PWD%/}
 mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
 end() { printf '\n%s %s %s\n' "$M" "$1" "$2"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 name() { case $1 in *\\*) N=$(printf '%bx' "$1"); N=@{N%x} ;; *) N=$1 ;; esac; }
 line() { IFS= read -r W || bye; name "$W"; }
+# A path of theirs, which may start from where we did.
+fromstart() { line; case $N in /*) ;; *) N=$START/$N ;; esac; }
 
 # Exactly so many bytes of stdin.
 takehead() { head -c "$1"; }
@@ -128,7 +130,7 @@ trap bye HUP INT TERM PIPE
 
 # Is a root: its kind, device and inode, and physical path, each in a line; the path last.
 probe() {
-  line
+  fromstart
   if cd -P -- "$N" 2>/dev/null; then
     k=directory; p=$PWD
     stat -c '%d:%i' . 2>/dev/null || ids .
@@ -150,7 +152,7 @@ ids() { find "$1" -prune -printf '%D:%i\n'; }
 
 # Makes a root, and says which directories had to be made.
 make() {
-  line
+  fromstart
   m=$N; made=
   while [ ! -d "$m" ] && [ ! -h "$m" ] && [ -n "$m" ]; do made=$m; m=@{m%/*}; done
   (umask 022; mkdir -p -- "$N") 2>&1 || return 1
@@ -162,7 +164,7 @@ unmake() {
   cd /
   while rmdir -- "$u" 2>/dev/null; do [ "$u" != "$N" ] || break; u=@{u%/*}; done
 }
-open() { line; cd -P -- "$N" && R=$PWD && Q=@{R%/}; }
+open() { fromstart; cd -P -- "$N" && R=$PWD && Q=@{R%/}; }
 
 # The root's own time must not show that we came or went.
 keeptime() {

@@ -5,7 +5,7 @@ import type { DigestAnswer } from '../../reconcile/input.ts';
 import type { PipedProcess } from '../../transport/process.ts';
 import { isSafePath, isValidName, type RelPath } from '../../tree/path.ts';
 import type { ReadRequest } from '../content-stream.ts';
-import type { HistoryVersion, RestoreSummary } from '../history.ts';
+import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../history.ts';
 import type {
   ApplyBatch,
   Control,
@@ -21,15 +21,17 @@ import type {
   SignatureRequest,
   StepResult,
 } from '../replica.ts';
-import { applyFar } from './apply.ts';
+import { applyFar, type Bring } from './apply.ts';
 import { cleanOutFar } from './clean-out.ts';
+import { receiveContent } from './content-in.ts';
 import { sendFar } from './content-out.ts';
 import { digestFar } from './digest.ts';
 import { FarHistory } from './history.ts';
 import { farHistory, pruneFar } from './history-read.ts';
-import { lineInput, openFar, probeFar, writeOwn, type FarOpened } from './open.ts';
+import { lineInput, openFar, probeFar, writeOwn, type FarOpened, type FarPlace } from './open.ts';
 import { applyProgram } from './program-apply.ts';
 import { program, programStart } from './program.ts';
+import { restoreFar } from './restore.ts';
 import { scanRoot } from './scan.ts';
 import { Session } from './session.ts';
 import { checkTools, parseTools, readClock, type Tools } from './tools.ts';
@@ -139,9 +141,7 @@ export class ShellReplica implements Replica {
 
   async open(request: OpenRequest): Promise<OpenedRoot> {
     const root = request.create ? this.#options.root : request.root;
-    const { name } = this.#options;
-    const place = { session: this.#session, tools: this.tools, name, clock: this.#clock };
-    const opened = await openFar(place, { ...request, root });
+    const opened = await openFar(this.#place(), { ...request, root });
     this.#opened = { ...opened, history: new FarHistory(opened.root) };
     return opened.opened;
   }
@@ -167,7 +167,10 @@ export class ShellReplica implements Replica {
     const opened = this.#writable();
     opened.madeFrom = undefined;
     const before = this.#applying;
-    const own = async (): Promise<StepResult[]> => applyFar(opened.root, opened.history, batch, control, content);
+    const { root } = opened;
+    const bring: Bring | undefined =
+      content === undefined ? undefined : async (stager, task) => receiveContent(root, stager, task, content);
+    const own = async (): Promise<StepResult[]> => applyFar(root, opened.history, batch, control, bring);
     const result = before.then(own, own);
     this.#applying = result.catch(() => undefined);
     return result;
@@ -202,12 +205,9 @@ export class ShellReplica implements Replica {
     return farHistory(await this.#unopened(), pathInRoot(this.#options.root, under));
   }
 
-  async restore(): Promise<RestoreSummary> {
-    return Promise.reject(
-      new LockstepError('usage', 'restore needs Node at the far end: a plain shell does not serve it', {
-        hint: 'What lockstep history shows can be copied back by hand, or use a Node there: see --remote-node.',
-      }),
-    );
+  async restore(_root: string, under: string, options: RestoreOptions, control: Control): Promise<RestoreSummary> {
+    const { root } = this.#options;
+    return restoreFar(this.#place(), root, pathInRoot(root, under), options, control);
   }
 
   async flush(timeoutMs: number): Promise<boolean> {
@@ -248,6 +248,10 @@ export class ShellReplica implements Replica {
     await this.#session.run({ code: 'putaway', limit: 1 << 16 });
     if (madeFrom !== undefined)
       await this.#session.run({ code: 'unmake', input: lineInput(root.path, madeFrom), limit: 1 << 16 });
+  }
+
+  #place(): FarPlace {
+    return { session: this.#session, tools: this.tools, name: this.#options.name, clock: this.#clock };
   }
 
   /** For what needs no lock. */

@@ -6,7 +6,9 @@ import { errnoCode, LockstepError, reasonOf, UsageError } from '../../../base/er
 import { compactStamp } from '../../../base/format.ts';
 import { isSafePath, ownDirectory, type RelPath } from '../../../tree/path.ts';
 import type { HistoryVersion, RestoreOptions, RestoreSummary } from '../../history.ts';
-import { compareAge, listVersions, type Version } from './read.ts';
+import { describeVersions } from './describe.ts';
+import { listVersions } from './read.ts';
+import { summaryOf } from './restore-items.ts';
 import { restoreFromHistory } from './restore.ts';
 
 /**
@@ -20,15 +22,7 @@ export function historyOf(root: string, under: string): HistoryVersion[] {
   const real = openRoot(root);
   const asked = pathInRoot(root, under);
   const versions = readable(real, () => listVersions(`${real}/${ownDirectory}`, asked));
-  const byPath = new Map<RelPath, Version[]>();
-  for (const version of versions) {
-    const group = byPath.get(version.path);
-    if (group === undefined) byPath.set(version.path, [version]);
-    else group.push(version);
-  }
-  return [...byPath.values()].flatMap((group) =>
-    group.sort((a, b) => compareAge(b, a)).map((version, index) => describe(version, index + 1)),
-  );
+  return describeVersions(versions);
 }
 
 /**
@@ -54,11 +48,7 @@ export async function restoreInRoot(
     path: pathInRoot(root, asked),
     runId: `${compactStamp(now)}-${randomBytes(4).toString('hex')}`,
   });
-  const restored = result.restored.map(({ path: restoredPath, target, version, replaced }) => {
-    const { kind, size, timeMs } = version;
-    return { path: restoredPath, target, kind, size, kept: isoTime(timeMs), replaced };
-  });
-  return { ...result, restored, dryRun: options.dryRun ?? false };
+  return summaryOf(result, options.dryRun ?? false);
 }
 
 /**
@@ -105,28 +95,4 @@ function readable<T>(root: string, read: () => T): T {
       cause: error,
     });
   }
-}
-
-function describe(version: Version, number: number): HistoryVersion {
-  const { kind, size, mode, timeMs, mtimeUs, reason, runId, fullPath, target, problem } = version;
-  return {
-    path: version.path,
-    version: number,
-    kind,
-    size,
-    mode,
-    kept: isoTime(timeMs),
-    modified: isoTime(Number(mtimeUs / 1000n)),
-    reason,
-    run: runId,
-    file: fullPath,
-    ...(target === undefined ? {} : { target }),
-    ...(problem === undefined ? {} : { problem }),
-  };
-}
-
-/** Some file systems hold times that no calendar has; they are shown as the last one that it has. */
-function isoTime(ms: number): string {
-  const limit = 8.64e15;
-  return new Date(Math.max(-limit, Math.min(limit, ms))).toISOString();
 }

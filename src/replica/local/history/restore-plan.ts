@@ -1,34 +1,14 @@
-/** What a restore comes to, path by path: looked at before anything is written, and shown by a dry run. */
+/** What a restore comes to in a directory here: looked at before anything is written, and shown by a dry run. */
 import fs from 'node:fs';
-import { LockstepError } from '../../../base/errors.ts';
 import { mtimeUs, type Entry } from '../../../tree/entry.ts';
-import { ancestorsOf, baseName, isWithin, rebasePath, type RelPath } from '../../../tree/path.ts';
-import type { Failure } from '../../replica.ts';
+import { rebasePath, type RelPath } from '../../../tree/path.ts';
 import { openRegular } from '../copy.ts';
 import type { DirHandles } from '../dir-handles.ts';
 import { failureOf } from '../failure.ts';
 import type { Work } from '../slices.ts';
 import { observe } from '../stat.ts';
 import { isGone, type Version } from './read.ts';
-
-export interface RestoreItem {
-  /** Where it goes, in the directory that is restored into. */
-  to: RelPath;
-  /** undefined: a directory of which history knows nothing but what is in it. */
-  version: Version | undefined;
-  /** A directory's mode; other things take that of the version. */
-  mode: number;
-  /** What stands there now. */
-  standing: Entry | undefined;
-  /** It is there already, the same in every way. */
-  unchanged: boolean;
-}
-
-export interface RestorePlan {
-  /** Parents first. */
-  items: RestoreItem[];
-  failures: Failure[];
-}
+import { withDirectories, type RestorePlan } from './restore-items.ts';
 
 const chunk = 1 << 20;
 
@@ -60,48 +40,13 @@ export function* planRestore(
   return plan;
 }
 
-/** Directories that must be there above `path`, top-most first. @throws LockstepError when something else is */
-export function missingParents(handles: DirHandles, path: RelPath): RelPath[] {
-  const missing: RelPath[] = [];
-  for (const parent of ancestorsOf(path).slice(1)) {
-    const entry = missing.length > 0 ? undefined : standingAt(handles, parent);
-    if (entry === undefined) missing.push(parent);
-    else if (entry.kind !== 'dir') {
-      const what = entry.kind === 'symlink' ? 'a symbolic link' : 'no directory any more';
-      throw new LockstepError('io', `${path} cannot be restored there: ${parent} is ${what}`, {
-        path,
-        hint: 'Move it out of the way, or restore elsewhere with --to DIR.',
-      });
-    }
-  }
-  return missing;
-}
-
 /** For directories that history says nothing of: no more open than the directory that is restored into. */
 export function defaultDirectoryMode(handles: DirHandles): number {
   return fs.statSync(`${handles.rootPrefix}/.`).mode & 0o755;
 }
 
-/** The versions, and the directories between them and `base` that history has no version of. Parents first. */
-function withDirectories(
-  versions: readonly Version[],
-  base: RelPath,
-  mode: number,
-): { path: RelPath; version: Version | undefined; mode: number }[] {
-  const found = new Map<RelPath, { path: RelPath; version: Version | undefined; mode: number }>();
-  for (const version of versions) {
-    for (const path of ancestorsOf(version.path)) {
-      // The root itself is always there.
-      if (path === '' || !isWithin(path, base) || found.has(path)) continue;
-      found.set(path, { path, version: undefined, mode });
-    }
-    found.set(version.path, { path: version.path, version, mode: version.mode });
-  }
-  return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-}
-
 /** What stands at a path, or nothing when the way there is not made of directories. */
-function standingAt(handles: DirHandles, path: RelPath): Entry | undefined {
+export function standingAt(handles: DirHandles, path: RelPath): Entry | undefined {
   try {
     return observe(handles.locate(path), 0n);
   } catch (error) {
@@ -134,9 +79,4 @@ function* sameContent(a: string, b: string, path: RelPath): Work<boolean> {
     fs.closeSync(one);
     fs.closeSync(other);
   }
-}
-
-/** The name of what was asked for, on its own. */
-export function ownName(base: RelPath): RelPath {
-  return base === '' ? '' : baseName(base);
 }

@@ -1,7 +1,8 @@
 /** The root (or other directory) that versions are brought back into: opened, locked, changed by apply.ts, closed. */
 import { noRules } from '../../../tree/ignore/rules.ts';
 import type { RelPath } from '../../../tree/path.ts';
-import type { ApplyStep, Control, StepResult } from '../../replica.ts';
+import type { Entry } from '../../../tree/entry.ts';
+import type { ApplyStep, Control, Failure, StepResult } from '../../replica.ts';
 import fs from 'node:fs';
 import { applyBatch, type ApplyContext } from '../apply.ts';
 import { HostContent } from '../content.ts';
@@ -13,10 +14,15 @@ import { granularityOf } from '../platform.ts';
 import { drive } from '../slices.ts';
 import { recoverStaging, Staging } from '../staging.ts';
 import { lstatIfPresent, observe } from '../stat.ts';
+import { failureOf } from '../failure.ts';
+import type { RestoreInto } from './carry-out.ts';
 import { HistoryWriter } from './keep.ts';
+import type { Version } from './read.ts';
 
 export interface TargetRequest {
   root: string;
+  /** Where the versions are: `.lockstep/history` of the root that kept them. */
+  historyPath: string;
   runId: string;
   command: string;
   forceUnlock: boolean;
@@ -30,7 +36,8 @@ class RestoringWriter extends HistoryWriter {
   }
 }
 
-export class RestoreTarget {
+export class RestoreTarget implements RestoreInto {
+  readonly root: string;
   readonly handles: DirHandles;
   readonly #request: TargetRequest;
   readonly #own: OwnDirectory;
@@ -40,6 +47,7 @@ export class RestoreTarget {
   constructor(request: TargetRequest) {
     const { root, runId, command, forceUnlock } = request;
     this.#request = request;
+    this.root = root;
     this.handles = new DirHandles(root);
     try {
       this.#own = new OwnDirectory(this.handles.rootPrefix, root);
@@ -61,28 +69,43 @@ export class RestoreTarget {
     return recoverStaging(this.#own, this.#request.runId);
   }
 
-  /** @param hostPath directory that the steps' content is in */
-  async apply(steps: ApplyStep[], hostPath: string, control: Control): Promise<StepResult[]> {
+  async apply(steps: ApplyStep[], control: Control): Promise<StepResult[]> {
+    const hostPath = this.#request.historyPath;
     const batch = { steps, content: { via: 'host', hostPath } as const, rules: noRules };
     return drive(applyBatch(this.#context, batch, new HostContent(hostPath), new Map()), control);
   }
 
-  /**
-   * Moves a whole directory into history, in one rename.
-   *
-   * @returns puts it back, unless its name was taken meanwhile
-   */
-  displaceDirectory(path: RelPath): () => void {
-    const target = this.handles.locate(path);
-    const entry = observe(target, 0n);
-    this.handles.forget(path);
-    const { to, record } = this.#context.history.place(path);
-    fs.renameSync(toFs(target), toFs(to));
-    if (entry !== undefined) record(entry, 'restored');
-    return () => {
-      const back = this.handles.locate(path);
-      if (lstatIfPresent(back) === undefined) fs.renameSync(toFs(to), toFs(back));
-    };
+  async lookAt(version: Version): Promise<{ source: Entry; mode: number } | undefined> {
+    const source = observe(version.fullPath, 0n);
+    if (source === undefined) return Promise.resolve(undefined);
+    // Set-id bits only come back where the file belongs to the same user and group as before.
+    const stats = lstatIfPresent(version.fullPath);
+    const own = Number(stats?.uid) === process.geteuid?.() && Number(stats?.gid) === process.getegid?.();
+    return Promise.resolve({ source, mode: own ? version.mode : version.mode & 0o1777 });
+  }
+
+  async displace(path: RelPath): Promise<{ putBack: () => Promise<void> } | { failure: Failure }> {
+    return Promise.resolve(this.#displace(path));
+  }
+
+  #displace(path: RelPath): { putBack: () => Promise<void> } | { failure: Failure } {
+    const { history } = this.#context;
+    try {
+      const target = this.handles.locate(path);
+      const entry = observe(target, 0n);
+      this.handles.forget(path);
+      const { to, record } = history.place(path);
+      fs.renameSync(toFs(target), toFs(to));
+      if (entry !== undefined) record(entry, 'restored');
+      const putBack = (): Promise<void> => {
+        const back = this.handles.locate(path);
+        if (lstatIfPresent(back) === undefined) fs.renameSync(toFs(to), toFs(back));
+        return Promise.resolve();
+      };
+      return { putBack };
+    } catch (error) {
+      return { failure: failureOf(path, error) };
+    }
   }
 
   close(): void {

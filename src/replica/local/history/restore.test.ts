@@ -8,7 +8,8 @@ import { runAt, TestRoot } from '../../../../test/support/history-root.ts';
 import { toFs } from '../fs-path.ts';
 import { setTimes } from '../utime.ts';
 import { listVersions } from './read.ts';
-import { restoreFromHistory, type RestoreRequest, type RestoreResult } from './restore.ts';
+import type { RestoreResult } from './restore-items.ts';
+import { restoreFromHistory, type RestoreRequest } from './restore.ts';
 
 const now = Date.now();
 
