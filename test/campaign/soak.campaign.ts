@@ -190,6 +190,8 @@ class Writer {
   #git(...args: string[]): void {
     const cwd = path.join(this.#root, 'w0/repo');
     fs.mkdirSync(cwd, { recursive: true });
+    // A kill between a deletion over there and its record brings a file back: this one as if git had died here.
+    fs.rmSync(path.join(cwd, '.git/index.lock'), { force: true });
     execFileSync('git', ['-c', 'user.name=T', '-c', 'user.email=t@example.org', '-c', 'gc.auto=0', ...args], {
       cwd,
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -1,4 +1,5 @@
 /** An opened root over there, and what everything in this room needs to know of it. */
+import { LockstepError } from '../../base/errors.ts';
 import type { Entry } from '../../tree/entry.ts';
 import type { RelPath } from '../../tree/path.ts';
 import type { OpenRequest } from '../replica.ts';
@@ -37,14 +38,27 @@ export function expectation(root: FarRoot, expect: Entry): string {
 export async function observe(root: FarRoot, paths: readonly RelPath[]): Promise<Map<RelPath, Found>> {
   const found = new Map<RelPath, Found>();
   for (let at = 0; at < paths.length; at += lookBatch) {
-    const list = listOf(paths.slice(at, at + lookBatch), root.tools.xargs);
+    // The root comes last. Who does not tell of it has not looked at all before it either: none of that may pass for gone.
+    const list = listOf([...paths.slice(at, at + lookBatch), ''], root.tools.xargs);
     const command = { code: `looklinks ${list.length}`, input: list };
+    let last: Found | undefined;
     await readTimed(root, command, (one, markIfRacy) => {
       markIfRacy(one.entry);
+      last = one;
       found.set(one.path, one);
     });
+    if (last?.path !== '') throw lookCut(root);
   }
+  if (!paths.includes('')) found.delete('');
   return found;
+}
+
+function lookCut({ session, name }: FarRoot): LockstepError {
+  const error = new LockstepError('connection', `${name}: not all that was asked about was looked at over there`, {
+    hint: 'Is the root still there? Run again: what was done is recorded, the rest follows.',
+  });
+  session.fail(error);
+  return error;
 }
 
 /** Runs a command whose answer is the time and then records. */

@@ -33,9 +33,13 @@ nl='
 '
 IFS=' 	'$nl
 F='%f %s %i %d %y %z'
-S= R= Q= LOCK= HARD=1 MVT= START=@{PWD%/}
+S= R= Q= LOCK= HARD=1 MVT= DEAD= START=@{PWD%/}
 mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
-end() { printf '\n%s %s %s\n' "$M" "$1" "$2"; }
+# DEAD: something that the command ran was killed. What it started may live on and write into what is answered next, and what it
+# has not told of would be taken for gone: such an answer is the last one (session.ts).
+end() { printf '\n%s %s %s\n' "$M" "$1" "@{DEAD:-$2}"; }
+# Who is not content says why, and ends with less than 124; xargs says so of a tool that was killed, a shell of any other.
+dead() { [ $1 -lt 124 ] || DEAD=255; }
 has() { command -v "$1" >/dev/null 2>&1; }
 name() { case $1 in *\\*) N=$(printf '%bx' "$1"); N=@{N%x} ;; *) N=$1 ;; esac; }
 line() { IFS= read -r W || bye; name "$W"; }
@@ -64,11 +68,13 @@ if printf '/dev/null\0/dev/null\0' | xargs -0 cat -- >/dev/null 2>&1; then
 else
   args() {
     an=$#
+    as=0
     while IFS= read -r W; do
       name "$W"; set -- "$@" "$N"
-      [ $# -lt $((an + 50)) ] || { "$@"; ai=0; for x do shift; ai=$((ai + 1)); [ $ai -gt $an ] || set -- "$@" "$x"; done; }
+      [ $# -lt $((an + 50)) ] || { "$@" || as=$((as > $? ? as : $?)); ai=0; for x do shift; ai=$((ai + 1)); [ $ai -gt $an ] || set -- "$@" "$x"; done; }
     done
-    [ $# = $an ] || "$@"
+    [ $# = $an ] || "$@" || as=$((as > $? ? as : $?))
+    return $as
   }
   XARGS=0
 fi
@@ -196,7 +202,7 @@ get() { line; cat -- "$Q/.lockstep/$N" 2>/dev/null; }
 put() { line; take "$1" | (cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) && mv -f -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N"; }
 # Have files two names here? Has this one?
 hard() { ln -- "$Q/.lockstep/.gitignore" "$Q/.lockstep/hard.$$" 2>/dev/null && HARD=1 || HARD=0; rm -f -- "$Q/.lockstep/hard.$$"; printf %s $HARD; }
-twin() { line; [ "$(stat -c %h -- "$Q/.lockstep/$N" 2>/dev/null)" != 1 ]; }
+twin() { line; h=$(stat -c %h -- "$Q/.lockstep/$N" 2>/dev/null) && [ "$h" != 1 ]; }
 # A lock: made only if there is none.
 lock() {
   line
@@ -242,18 +248,18 @@ listown() { line; cd -P -- "$Q/.lockstep/$N" 2>/dev/null || return 0; flat; }
 # What is in this directory, and not what is below that.
 flat() {
   set +f; set -- ./* ./.[!.]* ./..?*; set -f
-  for x do if [ -e "$x" ] || [ -h "$x" ]; then stat -c "$FM" -- "$x" 2>/dev/null </dev/null; fi; done
+  for x do if [ -e "$x" ] || [ -h "$x" ]; then stat -c "$FM" -- "$x" 2>/dev/null </dev/null; dead $?; fi; done
 }
 rmown() { line; wipe "$Q/.lockstep/$N"; }
 
 # Looks at paths of a list: as many records as there are things.
 FM="$M0 $F %n"
 FL="$M0 $F %n@{nl}$M0-%N"
-looklinks() { now; take "$1" | (cd -P -- "$R" && args stat -c "$FL" 2>/dev/null; cat >/dev/null); }
+looklinks() { now; take "$1" | (cd -P -- "$R" && args stat -c "$FL" 2>/dev/null; s=$?; cat >/dev/null; exit $s); dead $?; }
 
 # A walk that was cut short must not pass for a whole one: what it does not tell of would be taken for deleted. Who is not
 # content says why, and ends with less than 126; who was killed says nothing. $1: what find ended with.
-whole() { if [ $1 -gt 125 ] || { [ $1 != 0 ] && [ -z "$e" ]; }; then e="$e@{nl}find was killed ($1)"; fi; }
+whole() { [ $1 -lt 126 ] || DEAD=255; if [ $1 -gt 125 ] || { [ $1 != 0 ] && [ -z "$e" ]; }; then e="$e@{nl}find was killed ($1)"; fi; }
 # stat as find calls it, which may not notice that it was killed.
 ST='stat -c "$0" "$@"; s=$?; [ $s -lt 126 ] || echo "stat was killed ($s)" >&2; exit $s'
 
@@ -274,7 +280,7 @@ if ! has find; then
     printf '%s!%s' "$M0" "$e"
   }
   # $1: what it ended with; $2: the most that is no signal.
-  killed() { [ $1 -le $2 ] || e="stat was killed ($1)"; }
+  killed() { [ $1 -le $2 ] || { DEAD=255; e="stat was killed ($1)"; }; }
   # A list of its own for each directory: what a function is called with.
   walkin() {
     set +f; set -- "$1"/* "$1"/.[!.]* "$1"/..?*; set -f
@@ -311,7 +317,7 @@ blind() {
   done
 }
 # Content: of many files one after the other, and a piece of one, in blocks of a megabyte.
-contents() { take "$1" | (cd -P -- "$R" && args cat -- 2>/dev/null; cat >/dev/null); }
+contents() { take "$1" | (cd -P -- "$R" && args cat -- 2>/dev/null; s=$?; cat >/dev/null; exit $s); dead $?; }
 piece() { line; D=$N; line; go "$D" && [ ! -h "./$N" ] && dd if="./$N" bs=1048576 skip="$1" count="$2" 2>/dev/null </dev/null; }
 # Digests, each behind the number of its file. $1: the tool.
 digests() {

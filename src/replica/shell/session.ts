@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { InterruptedError, LockstepError } from '../../base/errors.ts';
 import type { PipedProcess } from '../../transport/process.ts';
+import { BadRecordError } from './records.ts';
 
 /** What a command does with its output: it is given every piece, in order. */
 export type Sink = (piece: Buffer) => void;
@@ -41,6 +42,8 @@ interface Pending {
 
 /** Answers that are kept in memory. */
 const defaultLimit = 16 << 20;
+/** A higher one is of something that was killed (`end` in program.ts). */
+const mostStatus = 128;
 /** `\n` marker ` ` number ` ` status `\n` */
 const maxEndBytes = 64;
 
@@ -97,7 +100,8 @@ export class Session {
     const before = this.#writing;
     this.#writing = (async () => {
       await before;
-      await this.#write(Buffer.from(`${this.marker} ${command.code}; end ${number} $?\n`, 'latin1'));
+      // In a line of its own, even if who was to take the input before it was killed and has left some of it.
+      await this.#write(Buffer.from(`\n${this.marker} ${command.code}; end ${number} $?\n`, 'latin1'));
       for (const input of inputs) await this.#write(input);
     })().catch(() => undefined);
     await this.#writing;
@@ -195,8 +199,17 @@ export class Session {
         return;
       }
       rest = rest.subarray(lineEnd + 1);
+      const status = Number(match[2]);
+      if (status > mostStatus) {
+        this.fail(
+          new LockstepError('connection', `${this.#name}: a program that the shell over there had started was killed`, {
+            hint: 'Run again: what was done is recorded, the rest follows.',
+          }),
+        );
+        return;
+      }
       this.#pending.shift();
-      pending.resolve({ status: Number(match[2]), output: Buffer.concat(pending.pieces) });
+      pending.resolve({ status, output: Buffer.concat(pending.pieces) });
     }
   }
 
@@ -214,7 +227,8 @@ export class Session {
     try {
       pending.sink(piece);
     } catch (error) {
-      this.fail(error instanceof Error ? error : new Error(String(error)));
+      if (error instanceof BadRecordError) this.#refuse(error.message);
+      else this.fail(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
