@@ -54,10 +54,11 @@ takedd() {
   [ $tr = 0 ] || dd bs=$tr count=1 iflag=fullblock 2>/dev/null
 }
 takeslow() { dd bs=1 count="$1" 2>/dev/null; }
-if [ "$(printf abcdefgh | { head -c 3 >/dev/null 2>&1; cat; })" = defgh ]; then
-  take() { takehead "$1"; }; TAKE=head
-elif [ "$(printf abcdefgh | { dd bs=3 count=1 iflag=fullblock >/dev/null 2>&1; cat; })" = defgh ]; then
+# dd first: busybox's head has a buffer of 4 KB, and goes through it byte by byte.
+if [ "$(printf abcdefgh | { dd bs=3 count=1 iflag=fullblock >/dev/null 2>&1; cat; })" = defgh ]; then
   take() { takedd "$1"; }; TAKE=dd
+elif [ "$(printf abcdefgh | { head -c 3 >/dev/null 2>&1; cat; })" = defgh ]; then
+  take() { takehead "$1"; }; TAKE=head
 else
   take() { takeslow "$1"; }; TAKE=slow
 fi
