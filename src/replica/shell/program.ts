@@ -201,8 +201,12 @@ unown() { rm -f -- "$Q/.lockstep/.gitignore"; rmdir -- "$Q/.lockstep"; }
 # A small file: read, or replaced at once.
 get() { line; cat -- "$Q/.lockstep/$N" 2>/dev/null; }
 put() { line; take "$1" | (cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) && mv -f -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N"; }
-# Have files two names here? Has this one?
-hard() { ln -- "$Q/.lockstep/.gitignore" "$Q/.lockstep/hard.$$" 2>/dev/null && HARD=1 || HARD=0; rm -f -- "$Q/.lockstep/hard.$$"; printf %s $HARD; }
+# Have files two names here? Asked of the lock, which goes with the run: a run that is halted is to leave no trace. Has this one?
+hard() {
+  HARD=0
+  for x in lock .gitignore; do ln -- "$Q/.lockstep/$x" "$Q/.lockstep/hard.$$" 2>/dev/null && { HARD=1; break; }; done
+  rm -f -- "$Q/.lockstep/hard.$$"; printf %s $HARD
+}
 twin() { line; h=$(stat -c %h -- "$Q/.lockstep/$N" 2>/dev/null) && [ "$h" != 1 ]; }
 # A lock: made only if there is none.
 lock() {
