@@ -81,10 +81,16 @@ export function comparable(root: string): Record<string, string> {
   const text = contents(root);
   walk(root, (relative, stats) => {
     const mode = stats.isSymbolicLink() ? '' : (Number(stats.mode) & 0o1777).toString(8);
-    const time = stats.isSymbolicLink() ? '' : String(stats.mtimeNs / mtimeStep);
+    const time = stats.isSymbolicLink() ? '' : String(stepOf(stats.mtimeNs));
     found[relative] = `${text[relative] ?? ''} ${mode} ${time}`;
   });
   return found;
+}
+
+/** The step that a time lies in: before 1970 that is the one below it, too. */
+function stepOf(ns: bigint): bigint {
+  const step = ns / mtimeStep;
+  return ns < 0n && step * mtimeStep !== ns ? step - 1n : step;
 }
 
 /** All versions kept in a root's history, as path → contents in order of runs. */

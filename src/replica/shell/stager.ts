@@ -171,7 +171,7 @@ export class Stager {
   }
 
   #fresh(): ArchiveWriter {
-    const { uid, gid, tar } = this.#root.tools;
-    return new ArchiveWriter({ uid, gid, pax: tar === 'pax' }, archiveBytes + (1 << 16));
+    const { uid, gid, tar, tarNegative } = this.#root.tools;
+    return new ArchiveWriter({ uid, gid, pax: tar === 'pax', negative: tarNegative }, archiveBytes + (1 << 16));
   }
 }

@@ -18,6 +18,8 @@ export interface ArchiveOptions {
   gid: number;
   /** The far side knows pax headers: times with fractions. */
   pax: boolean;
+  /** It reads a negative number in base 256: times before 1970. */
+  negative: boolean;
 }
 
 /** One archive, made in memory. */
@@ -58,7 +60,7 @@ export class ArchiveWriter {
       target: target.subarray(0, 100),
       mode: entry.mode,
       size: entry.type === 'file' ? entry.size : 0,
-      seconds: seconds < 0n ? 0n : seconds,
+      seconds: seconds < 0n && !this.#options.negative ? 0n : seconds,
       type,
     });
   }
@@ -133,10 +135,10 @@ export class ArchiveWriter {
 
 const empty = Buffer.alloc(0);
 
-/** A number in octal, or, where it is too large for that, in base 256 as GNU has it. */
+/** A number in octal, or, where it is too large or too small for that, in base 256 as GNU has it. */
 function octal(block: Buffer, at: number, width: number, value: bigint): void {
   const digits = value.toString(8);
-  if (digits.length < width) {
+  if (value >= 0n && digits.length < width) {
     block.write(`${digits.padStart(width - 1, '0')}\0`, at, 'latin1');
     return;
   }
@@ -145,7 +147,7 @@ function octal(block: Buffer, at: number, width: number, value: bigint): void {
     block[i] = Number(rest & 255n);
     rest >>= 8n;
   }
-  block[at] = 0x80;
+  block[at] = value < 0n ? 0xff : 0x80;
 }
 
 /** `27 mtime=1350244992.023960\n`: the length counts itself. */

@@ -14,6 +14,8 @@ export interface Tools {
   /** How the tree is walked. */
   walk: 'find-printf' | 'find-stat' | 'shell';
   tar: 'none' | 'plain' | 'pax';
+  /** `tar` reads times before 1970 without pax headers. Others may take such a header for a broken archive. */
+  tarNegative: boolean;
   touch: TouchKind;
   digest: 'sha256sum' | 'openssl' | 'none';
   host: string;
@@ -52,6 +54,7 @@ export function parseTools(text: string): Tools {
     look: hasStat ? 'stat' : 'find',
     walk: hasPrintf ? 'find-printf' : hasExec && hasStat ? 'find-stat' : 'shell',
     tar: tarOf(tarSays),
+    tarNegative: /busybox/i.test(tarSays),
     touch: value('touch') === 'fine' ? 'fine' : value('touch') === 'seconds' ? 'seconds' : 'old',
     digest: value('sha').startsWith(ofAbc) ? 'sha256sum' : value('openssl').startsWith(ofAbc) ? 'openssl' : 'none',
     host: value('host'),

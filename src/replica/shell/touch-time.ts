@@ -14,5 +14,7 @@ export function touchTime(kind: TouchKind, mtimeUs: bigint): string {
     const us = -mtimeUs;
     return `@-${us / 1_000_000n}.${(us % 1_000_000n).toString().padStart(6, '0')}`;
   }
+  // Busybox takes this one second for an error of its own: better the next one than none.
+  if (kind === 'seconds' && seconds === -1n) return '@0';
   return `@${seconds}`;
 }
