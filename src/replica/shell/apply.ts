@@ -104,7 +104,8 @@ class FarApplier {
         return name;
       };
       for (const step of steps) {
-        if (!isSafePath(step.path)) continue;
+        // One name that is too long for a `tar` costs all that follows it in the archive.
+        if (!isSafePath(step.path) || tooLong(this.#root, step.path) !== undefined) continue;
         const parent = parentPath(step.path);
         if (step.op === 'unit') {
           const outer = inContainer.get(parent);
@@ -115,7 +116,9 @@ class FarApplier {
           units.push({ step, place });
           await this.#stager.dir(place, syncedMode(step.source) | 0o700, undefined);
           for (const [name, entry] of new Listing(step.listing).entries()) {
-            if (entry.kind === 'symlink' && isValidName(name)) links.push({ place: `${place}/${name}`, source: entry });
+            if (entry.kind !== 'symlink' || !isValidName(name)) continue;
+            if (tooLong(this.#root, joinPath(step.path, name)) !== undefined) continue;
+            links.push({ place: `${place}/${name}`, source: entry });
           }
         } else if (step.op === 'put' || step.op === 'link') {
           const place = `${await basket('p', parent)}/${baseName(step.path)}`;
@@ -149,6 +152,7 @@ class FarApplier {
       wanted,
       signal: this.#control.signal,
       placeOf: ({ to, source }) => {
+        if (tooLong(this.#root, to) !== undefined) return undefined;
         const inUnit = this.#places.get(parentPath(to));
         const name = this.#places.get(to) ?? (inUnit === undefined ? undefined : `${inUnit}/${baseName(to)}`);
         return name === undefined ? undefined : { name, mode: modes.get(to) ?? syncedMode(source) };
@@ -275,6 +279,8 @@ class FarApplier {
     const expects: { path: RelPath; expect: Entry | undefined }[] = [];
     const leaving = new Set(step.steps.flatMap((one) => (one.op === 'remove' ? [one.path] : [])));
     for (const one of step.steps) {
+      const long = tooLong(this.#root, one.path);
+      if (long !== undefined) return { why: 'failed', detail: long };
       if (one.op === 'unit') {
         const [failed] = this.#stagedUnit(one).failures;
         if (failed !== undefined) return failed;
@@ -396,7 +402,12 @@ class FarApplier {
       const path = joinPath(step.path, name);
       const received = this.#received.get(path);
       const made = this.#staged.get(`${place}/${name}`)?.entry;
-      const problem = isValidName(name) ? this.#problemOf(source, received, made) : notAName;
+      const long = tooLong(this.#root, path);
+      const problem = !isValidName(name)
+        ? notAName
+        : long === undefined
+          ? this.#problemOf(source, received, made)
+          : ({ why: 'failed', detail: long } as const);
       if (problem !== undefined || made === undefined) {
         unit.failures.push({ path, ...(problem ?? this.#stager.why()) });
         continue;

@@ -207,5 +207,7 @@ function isDangerous(path: string, home: string): boolean {
 
 /** How long a path may be for the far shell to get there. */
 export function isTooLong(root: FarRoot, path: string): boolean {
+  // No character has more bytes: of most paths that is known without a look.
+  if (3 * (root.path.length + path.length) + 64 <= 4096) return false;
   return encodeName(root.path).length + encodeName(path).length + 64 > 4096;
 }
