@@ -322,8 +322,8 @@ class FarApplier {
     );
     const paths = tasks.filter(({ result }) => result.listing !== undefined).map(({ step }) => step.path);
     const now = await observe(this.#root, paths);
-    const modes: { path: RelPath; mode: number }[] = [];
-    for (const { step, result } of tasks) {
+    const rest: { path: RelPath; mode: number; mtimeUs?: bigint }[] = [];
+    for (const [index, { step, result }] of tasks.entries()) {
       if (result.listing === undefined) continue;
       const made = this.#staged.get(this.#places.get(step.path) ?? '')?.entry;
       const found = now.get(step.path)?.entry;
@@ -336,14 +336,19 @@ class FarApplier {
       }
       result.observed = found;
       const mode = syncedMode(step.source);
-      if ((mode & 0o700) !== 0o700 && !step.filledLater) modes.push({ path: step.path, mode });
+      // Only its owner's own bits made it possible to fill and to rename it: what the source denies itself is set now.
+      const isShut = (mode & 0o700) !== 0o700 && !step.filledLater;
+      // A `tar` that ends at the first file for which there is no room has not come to the directories themselves.
+      const isCut = (units[index]?.failures.length ?? 0) > 0;
+      if (!isShut && !isCut) continue;
+      const time = isCut ? { mtimeUs: mtimeUs(step.source) } : {};
+      rest.push({ path: step.path, mode: step.filledLater ? mode | 0o700 : mode, ...time });
     }
-    if (modes.length === 0) return;
-    // Only its owner's own bits made it possible to fill and to rename it: what the source denies itself is set now.
-    await this.#changes.modes(modes);
+    if (rest.length === 0) return;
+    await this.#changes.dressDirectories(rest);
     const again = await observe(
       this.#root,
-      modes.map(({ path }) => path),
+      rest.map(({ path }) => path),
     );
     for (const { step, result } of tasks) {
       const found = again.get(step.path)?.entry;

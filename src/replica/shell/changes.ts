@@ -167,12 +167,16 @@ export class Changes {
     this.#failNumbered(output, tasks, () => undefined);
   }
 
-  /** Permission bits of directories that are ours. */
-  async modes(items: readonly { path: RelPath; mode: number }[]): Promise<void> {
+  /** Permission bits and times of directories that are ours. */
+  async dressDirectories(items: readonly { path: RelPath; mode: number; mtimeUs?: bigint }[]): Promise<void> {
+    const { session, tools } = this.#root;
     const input = Buffer.concat(
-      items.map(({ path, mode }) => Buffer.concat([Buffer.from(`${mode.toString(8)} -\n`), lineInput(path)])),
+      items.map(({ path, mode, mtimeUs }) => {
+        const time = mtimeUs === undefined ? '-' : touchTime(tools.touch, mtimeUs);
+        return Buffer.concat([Buffer.from(`${mode.toString(8)} ${time}\n`), lineInput(path)]);
+      }),
     );
-    await this.#root.session.run({ code: `dirs ${items.length}`, input });
+    await session.run({ code: `dirs ${items.length}`, input });
   }
 
   async meta(tasks: readonly Task<StepOf<'meta'>>[]): Promise<void> {
