@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { bothHere, eventsOf } from '../support/cli.ts';
+import { bothHere, clockDoubtMs, eventsOf, notInShell } from '../support/cli.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { injecting, untilHalted } from '../support/inject.ts';
 import { comparable, contents, file, fingerprints, history, write } from '../support/tree.ts';
@@ -105,7 +105,7 @@ describe('A18: a git repository on both sides', () => {
     withPair(async (pair) => {
       await repository(pair);
       const lost = commit(pair.a, 'from-a', 'a');
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await new Promise((resolve) => setTimeout(resolve, 30 + clockDoubtMs));
       const won = commit(pair.b, 'from-b', 'b');
       const loserGit = contents(path.join(pair.a, '.git'));
       const ran = await sync(pair);
@@ -135,7 +135,7 @@ describe('A18: a git repository on both sides', () => {
     withPair(async (pair) => {
       await repository(pair);
       const head = commit(pair.a, 'f', 'two');
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await new Promise((resolve) => setTimeout(resolve, 30 + clockDoubtMs));
       const index = (): Buffer => fs.readFileSync(path.join(pair.b, '.git/index'));
       const before = index();
       git(pair.b, '-c', 'core.checkStat=default', 'update-index', '-q', '--refresh');
@@ -295,8 +295,9 @@ describe('A18: a winner that does not arrive', () => {
       await expectWon(pair);
     }));
 
-  it('because the run is killed while the two change places wins the next time', async () =>
+  it('because the run is killed while the two change places wins the next time', async (context) =>
     disputed(async (pair) => {
+      notInShell(context);
       await killedAt(pair, 'rmdirSync', /\/sub$/, () => undefined);
       await expectWon(pair);
     }));

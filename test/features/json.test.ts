@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { events, eventsOf, lockstep, onlyHere, type Ran } from '../support/cli.ts';
+import { clockDoubtMs, events, eventsOf, lockstep, onlyHere, type Ran } from '../support/cli.ts';
 import { withPair } from '../support/pair.ts';
 import { file, write } from '../support/tree.ts';
 
@@ -150,7 +150,7 @@ describe('--json', () => {
       }
       fs.chmodSync(path.join(pair.a, 'mode'), 0o700);
       // Further apart than the clock that stamps them ticks.
-      await setTimeout(30);
+      await setTimeout(30 + clockDoubtMs);
       fs.chmodSync(path.join(pair.b, 'mode'), 0o755);
       expect(spawnSync('mkfifo', [path.join(pair.a, 'pipe')]).status).toBe(0);
       const ran = await pair.sync('--exclude', 'nothing-like-it');

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, type TestContext } from 'vitest';
-import { eventsOf, lockstep } from '../support/cli.ts';
+import { eventsOf, lockstep, notInShell } from '../support/cli.ts';
 import { attempt } from '../support/host.ts';
 import { injecting } from '../support/inject.ts';
 import { everything } from '../support/oracles.ts';
@@ -147,8 +147,9 @@ describe('103: a disk that is too small', () => {
     ['EDQUOT', 'no-space', 1],
     ['EIO', 'failed', 2],
   ] as const) {
-    it(`or fails (${code}) for one file: the old one stays, the rest goes on in both directions, the next run heals`, async () =>
+    it(`or fails (${code}) for one file: the old one stays, the rest goes on in both directions, the next run heals`, async (context) =>
       withPair(async (pair) => {
+        notInShell(context);
         await pair.agreed({ y: 'old', z: 'old' });
         write(pair.a, { y: 'Y fails', z: 'new', 'new/n': 'n', 'new/y': 'Y fails too' });
         write(pair.b, { 'from-b': 'b' });

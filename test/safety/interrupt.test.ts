@@ -8,7 +8,7 @@ import { spawnSync, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { events, eventsOf, lockstep, onlyHere, type Ran } from '../support/cli.ts';
+import { events, eventsOf, lockstep, notInShell, onlyHere, type Ran } from '../support/cli.ts';
 import { injecting, until, type Injection } from '../support/inject.ts';
 import { everything, expectTruth } from '../support/oracles.ts';
 import { withPair, type Pair } from '../support/pair.ts';
@@ -79,6 +79,8 @@ function big(name: string, mtime: number): void {
 interface Situation {
   prepare: (pair: Pair) => Promise<void>;
   slow: Place;
+  /** Only the agent of the second root comes there. */
+  isThere?: true;
   calls: number;
   args?: readonly string[];
   command?: 'sync' | 'push';
@@ -131,6 +133,7 @@ const situations: Record<string, Situation> = {
       write(pair.a, many('new', past + 10));
     },
     slow: { call: 'renameSync', match: /staging\S+ \S+\/f\d+$/ },
+    isThere: true,
     calls: 200,
     signal: 'SIGTERM',
   },
@@ -173,6 +176,7 @@ const situations: Record<string, Situation> = {
       for (let i = 0; i < 40; i += 1) fs.rmSync(path.join(pair.a, `d${i}`), { recursive: true });
     },
     slow: { call: 'renameSync', match: /\/f\d+ \S+\/f\d+$/ },
+    isThere: true,
     calls: 200,
     signal: 'SIGINT',
     command: 'push',
@@ -192,9 +196,11 @@ function wholeVersions(...trees: Record<string, string>[]): Map<string, Set<stri
 }
 
 describe('interrupted', () => {
-  for (const [when, { prepare, slow, calls, command = 'sync', args = [], signal }] of Object.entries(situations)) {
-    it(`${when} (${signal}): ends soon, every file is whole, and the next run completes`, async () =>
+  for (const [when, situation] of Object.entries(situations)) {
+    const { prepare, slow, isThere, calls, command = 'sync', args = [], signal } = situation;
+    it(`${when} (${signal}): ends soon, every file is whole, and the next run completes`, async (context) =>
       withPair(async (pair) => {
+        if (isThere === true) notInShell(context);
         await prepare(pair);
         const before = { a: contents(pair.a), b: contents(pair.b) };
         const all = [command, pair.a, pair.b, ...args];
@@ -263,7 +269,8 @@ describe('an interrupt', () => {
   it('is told to a person in one line', async () =>
     withPair(async (pair) => {
       await pair.agreed(many('old', past));
-      write(pair.a, many('new', past + 10));
+      // Carried here: what the far end does might be done by a shell.
+      write(pair.b, many('new', past + 10));
       const slow = slowed(pair, { call: 'renameSync', match: /staging\S+ \S+\/f\d+$/ }, 200);
       const run = await interrupted(pair, 'SIGINT', slow, ['sync', pair.a, pair.b]);
       expectOrderly(pair, run);

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { bothHere, eventsOf, lockstep, type Ran } from '../support/cli.ts';
+import { bothHere, eventsOf, lockstep, overShell, type Ran } from '../support/cli.ts';
 import { injecting, untilHalted } from '../support/inject.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, litter, write } from '../support/tree.ts';
@@ -54,7 +54,11 @@ describe('95: the lock', () => {
       await pair.agreed({ f: 'o', other: 'o' });
       write(pair.a, { f: 'from a' });
       let pid = 0;
-      const env = injecting(pair.dir, { call: 'renameSync', match: /staging\/\S+ \S+\/f$/, run: 'halt();' });
+      // Where a shell does the work over there, as it is about to be given it.
+      const work = overShell
+        ? { call: 'openSync', match: /\/a\/f \d+$/ }
+        : { call: 'renameSync', match: /staging\/\S+ \S+\/f$/ };
+      const env = injecting(pair.dir, { ...work, run: 'halt();' });
       const onStart = (child: { pid?: number | undefined }): void => void (pid = child.pid ?? 0);
       const first = pair.run('sync', [], { env, onStart });
       const halted = await untilHalted(pair.dir);

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventsOf, type Ran } from '../support/cli.ts';
+import { eventsOf, notInShell, type Ran } from '../support/cli.ts';
 import { injecting, type Injection } from '../support/inject.ts';
 import { expectTruth } from '../support/oracles.ts';
 import { withPair, type Pair } from '../support/pair.ts';
@@ -79,8 +79,9 @@ const aside = (name: string): RegExp =>
   new RegExp(`^/proc/self/fd/\\d+/${name} (\\S+/staging/\\S+|/proc/self/fd/\\d+/${name})$`);
 
 describe('82: what is to be created', () => {
-  it('and appears on the other side just before', async () =>
+  it('and appears on the other side just before', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       await pair.agreed({ other: 'o' });
       write(pair.a, { file: 'from a', link: link('from a'), 'dir/x': 'also from a', 'empty/x': 'even so' });
       const appears = (name: string, call: string): Happening => ({
@@ -110,8 +111,10 @@ describe('85: a file that is to be replaced', () => {
     'after it was taken hold of': (name) => ({ call: 'linkSync', match: aside(name), when: 'after' }),
   };
   for (const [when, moment] of Object.entries(moments)) {
-    it(`and is changed ${when}`, async () =>
+    it(`and is changed ${when}`, async (context) =>
       withPair(async (pair) => {
+        // Reading is done here.
+        if (moment('').call !== 'openSync') notInShell(context);
         await pair.agreed({ ...allOld, other: 'o' });
         for (const name of allDeeds) write(pair.a, { [name]: file(`from a: ${name}`, { mtime: past + 100 }) });
         const ran = await raced(pair, each(allDeeds, moment));
@@ -124,8 +127,9 @@ describe('85: a file that is to be replaced', () => {
       }));
   }
 
-  it('edited in the instant of its replacement: that edit is in history', async () =>
+  it('edited in the instant of its replacement: that edit is in history', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       await pair.agreed({ edit: old });
       write(pair.a, { edit: 'from a' });
       const ran = await raced(
@@ -140,8 +144,9 @@ describe('85: a file that is to be replaced', () => {
       pair.expectKept('old and theirs');
     }));
 
-  it('edited as soon as it was replaced: the next run carries that', async () =>
+  it('edited as soon as it was replaced: the next run carries that', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       await pair.agreed({ sameSize: old });
       write(pair.a, { sameSize: file('may', { mtime: past + 100 }) });
       await raced(
@@ -158,8 +163,9 @@ describe('85: a source that is edited again as soon as it was read', () => {
     ['A', 'B'],
     ['B', 'A'],
   ] as const) {
-    it(`from ${from} to ${to}: the record has what was carried, and the next run sees the rest`, async () =>
+    it(`from ${from} to ${to}: the record has what was carried, and the next run sees the rest`, async (context) =>
       withPair(async (pair) => {
+        if (to === 'B') notInShell(context);
         await pair.agreed({ sameSize: old, longer: old, gone: old, other: 'o' });
         const [source, target] = from === 'A' ? [pair.a, pair.b] : [pair.b, pair.a];
         for (const name of ['sameSize', 'longer', 'gone'])
@@ -184,8 +190,9 @@ describe('85: a source that is edited again as soon as it was read', () => {
 
 describe('what is to be deleted', () => {
   for (const args of [[], ['--backup', 'off']]) {
-    it(`and is changed just before ${args.join(' ')}`, async () =>
+    it(`and is changed just before ${args.join(' ')}`, async (context) =>
       withPair(async (pair) => {
+        notInShell(context);
         await pair.agreed({ ...allOld, other: 'o', again: old });
         for (const name of [...allDeeds, 'again']) fs.rmSync(path.join(pair.a, name));
         const again = "const it = B + '/again';";
@@ -214,8 +221,9 @@ describe('what is to be deleted', () => {
       }));
   }
 
-  it('83: a directory in which something appears, and one that is gone already', async () =>
+  it('83: a directory in which something appears, and one that is gone already', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       await pair.agreed({ 'd/x': 'o', 'd/e/y': 'o', 'gone/z': 'o', other: 'o' });
       for (const name of ['d', 'gone']) fs.rmSync(path.join(pair.a, name), { recursive: true });
       const ran = await raced(pair, [
@@ -238,10 +246,13 @@ describe('83: where something new is to come', () => {
       write(pair.a, { 'gone/new': 'n1', 'gone/deep/new': 'n2', 'file/new': 'n3', 'link/new': 'n4', fine: 'n5' });
       const away = (name: string): string => `fs.rmSync(B + '/${name}', { recursive: true });`;
       const read = (name: string): Moment => ({ call: 'openSync', match: new RegExp(`/a/${name}/new \\d+$`) });
+      // Newer than what came to A within the same second, which is as far as some far ends can tell.
+      const later = 'const time = Date.now() / 1000 + 100; fs.lutimesSync(it, time, time);';
+      const becomes = (name: string, how: string): string => `${away(name)} const it = B + '/${name}'; ${how} ${later}`;
       const ran = await raced(pair, [
         { moment: read('gone'), deed: away('gone') },
-        { moment: read('file'), deed: `${away('file')} fs.writeFileSync(B + '/file', 'theirs');` },
-        { moment: read('link'), deed: `${away('link')} fs.symlinkSync(${JSON.stringify(outside)}, B + '/link');` },
+        { moment: read('file'), deed: becomes('file', "fs.writeFileSync(it, 'theirs');") },
+        { moment: read('link'), deed: becomes('link', `fs.symlinkSync(${JSON.stringify(outside)}, it);`) },
       ]);
       expect(ran.code, ran.stdout).toBe(2);
       expect(contents(pair.b)).toMatchObject({ fine: 'n5', file: 'theirs', link: `-> ${outside}` });
@@ -257,8 +268,9 @@ describe('what is to be renamed', () => {
   const taken = (name: string): Moment => ({ call: 'renameSync', match: new RegExp(`/${name} \\S+/parked/\\d+$`) });
   const named: Moment = { call: 'linkSync', match: /parked\/\d+ / };
 
-  it('and is changed just before: the next run carries that', async () =>
+  it('and is changed just before: the next run carries that', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       // Of different sizes, so that each is known for what it was.
       const spec = Object.fromEntries(renamed.map((name) => [name, old]));
       await pair.agreed({ ...spec, other: 'o' });
@@ -268,8 +280,9 @@ describe('what is to be renamed', () => {
       pair.expectBoth({ 'edit-2': 'old and theirs', 'sameSize-2': 'new', 'replace-2': 'theirs', other: 'o' });
     }));
 
-  it('and is made anew under its old name between the two: both stay', async () =>
+  it('and is made anew under its old name between the two: both stay', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       await pair.agreed({ replace: old, other: 'o' });
       fs.renameSync(path.join(pair.a, 'replace'), path.join(pair.a, 'replace-2'));
       await raced(
@@ -280,8 +293,9 @@ describe('what is to be renamed', () => {
       pair.expectBoth({ replace: 'theirs', 'replace-2': 'old', other: 'o' });
     }));
 
-  it('to a name that appears just before', async () =>
+  it('to a name that appears just before', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       await pair.agreed({ edit: old, other: 'o' });
       fs.renameSync(path.join(pair.a, 'edit'), path.join(pair.a, 'edit-2'));
       const deed = "fs.writeFileSync(B + '/edit-2', 'theirs');";
@@ -292,8 +306,9 @@ describe('what is to be renamed', () => {
       pair.expectKept('theirs', 'old');
     }));
 
-  it('43: in a ring, of which one changes meanwhile', async () =>
+  it('43: in a ring, of which one changes meanwhile', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       await pair.agreed({ f: file('one', { mtime: past }), g: file('other', { mtime: past }), rest: 'o' });
       const [f, g, t] = ['f', 'g', 't'].map((name) => path.join(pair.a, name)) as [string, string, string];
       fs.renameSync(f, t);
@@ -309,8 +324,9 @@ describe('what is to be renamed', () => {
 });
 
 describe('a file whose mode or time is to be set', () => {
-  it('and is edited just before, just after: the next run carries that', async () =>
+  it('and is edited just before, just after: the next run carries that', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       await pair.agreed({ edit: old, 'edit-2': old, 'edit-3': old });
       fs.chmodSync(path.join(pair.a, 'edit'), 0o640);
       fs.chmodSync(path.join(pair.a, 'edit-2'), 0o641);

@@ -5,11 +5,13 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { eventsOf, type Ran } from '../support/cli.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { eventsOf, notInShell, type Ran } from '../support/cli.ts';
 import { injecting, until, type Injection } from '../support/inject.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, file, write } from '../support/tree.ts';
+
+beforeEach(notInShell);
 
 const fat = 0x4d44;
 /** Even; times of the test lie about it. */

@@ -23,9 +23,20 @@ export const overShell = via in farShells;
 /** True where the far end can set times to the second only. */
 export const keepsSeconds = farShells[via]?.tools === 'busybox';
 
+/** How far apart, ms, two changes must be for the later one to be the newer one: more than the step in which times are compared. */
+export const clockDoubtMs = keepsSeconds ? 1100 : 0;
+
 /** For tests of what only local roots have: skips where the second one is at the far end. @param why said of the skip */
 export function onlyHere(context: TestContext, why: string): void {
   if (!bothHere) context.skip(why);
+}
+
+/**
+ * For tests in which something happens between two file calls of the agent of the second root: skips where there is no Node
+ * to make any.
+ */
+export function notInShell(context: TestContext): void {
+  if (overShell) context.skip('happens between file calls of an agent; over there only a shell starts tools');
 }
 
 export interface Ran {

@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Ran } from './cli.ts';
+import { clockDoubtMs, type Ran } from './cli.ts';
 import {
   dryRun,
   expectLocality,
@@ -95,7 +95,7 @@ class Batch {
     this.agreed = contents(pair.a);
     const roots = this.roots();
     for (const side of sides) {
-      tick(pair.dir);
+      tick(pair.dir, clockDoubtMs);
       for (const row of rows) {
         const change = row[side];
         const root = path.join(roots[side], dirOf(row.row));
@@ -217,14 +217,19 @@ export function bothWays(
   }
 }
 
-/** Returns when the file system's clock has moved on, so that what comes next has later times than what came before. */
-export function tick(dir: string): void {
+/**
+ * Returns when the file system's clock has moved on, so that what comes next has later times than what came before.
+ *
+ * @param ms by more than so much
+ */
+export function tick(dir: string, ms = 0): void {
   const probe = path.join(dir, 'tick');
   const time = (): bigint => {
     fs.writeFileSync(probe, '');
     return fs.statSync(probe, { bigint: true }).ctimeNs;
   };
-  for (const start = time(); time() <= start;);
+  const until = time() + BigInt(ms) * 1_000_000n;
+  while (time() <= until) if (ms > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
   fs.rmSync(probe);
 }
 
