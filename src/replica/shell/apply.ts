@@ -2,7 +2,8 @@
  * Carrying out a batch over there (DESIGN §6), a few commands for many steps. What holds while something is changed is said in
  * program-apply.ts, which changes it; here is decided what, in which order, and what came of it.
  *
- * Everything is in staging, and has been looked at there, before the first name changes. What a command came to is told by
+ * Everything is in staging, and has been looked at there, before the first name changes. While names are given to one batch the
+ * next one is being staged already, in a directory of its own: nothing in the root is touched by that. What a command came to is told by
  * what stands there afterwards: a name was given if it leads to the inode that was staged.
  */
 import { append } from '../../base/append.ts';
@@ -16,7 +17,7 @@ import { wantedContent } from '../wanted-content.ts';
 import { isAs } from './is-as.ts';
 import { Changes, tooLong } from './changes.ts';
 import type { ContentTask, Received } from './content-in.ts';
-import { observe, readTimed, type FarRoot } from './far-root.ts';
+import { observe, type FarRoot } from './far-root.ts';
 import type { FarHistory } from './history.ts';
 import type { Found } from './records.ts';
 import { Stager } from './stager.ts';
@@ -37,15 +38,34 @@ interface Task<Step extends ApplyStep = ApplyStep> {
 /** Brings the content of a batch's files into staging. @returns what became of each, in their order */
 export type Bring = (stager: Stager, task: ContentTask) => Promise<Received[]>;
 
-/** @param bring undefined: nothing in the batch has content */
-export async function applyFar(
-  root: FarRoot,
-  history: FarHistory,
-  batch: ApplyBatch,
-  control: Control,
-  bring: Bring | undefined,
-): Promise<StepResult[]> {
-  return new FarApplier(root, history, batch, control).run(bring);
+/** Which batches are under way, at one root. */
+export class FarApplies {
+  /** Every earlier batch is in staging. Never rejects. */
+  #staged: Promise<unknown> = Promise.resolve();
+  /** Every earlier batch is done. Never rejects. */
+  #done: Promise<unknown> = Promise.resolve();
+
+  /** Carries out a batch, after those that came before. @param bring undefined: nothing in it has content */
+  async run(
+    root: FarRoot,
+    history: FarHistory,
+    batch: ApplyBatch,
+    control: Control,
+    bring: Bring | undefined,
+  ): Promise<StepResult[]> {
+    const [staged, done] = [this.#staged, this.#done];
+    const applier = new FarApplier(root, history, batch, control);
+    const staging = staged.then(async () => applier.stage(bring, done));
+    const applying = Promise.all([staging, done]).then(async () => applier.finish());
+    this.#staged = staging.catch(() => undefined);
+    this.#done = Promise.all([done, applying.catch(() => undefined)]);
+    return applying;
+  }
+
+  /** Ends when nothing is under way any more. */
+  async rest(): Promise<void> {
+    await this.#done;
+  }
 }
 
 class FarApplier {
@@ -73,19 +93,19 @@ class FarApplier {
     this.#changes = new Changes(root, history, this.#stager);
   }
 
-  async run(bring: Bring | undefined): Promise<StepResult[]> {
+  async finish(): Promise<StepResult[]> {
     const tasks = this.#batch.steps.map((step, index): Task => ({ step, result: emptyResult(index, step.path) }));
-    await this.#stageAll(bring);
     await this.#carryOut(tasks, false);
     // Losing its second name, in staging, moves a file's ctime: only after that it is as it will be seen from now on.
-    await this.#stager.drop([...new Set([...this.#places.values()].map((place) => place.split('/')[0] ?? ''))]);
+    await this.#stager.clear();
     await this.#observeAll();
     return tasks.map(({ result }) => result);
   }
 
   // --- staging -----------------------------------------------------------------------------------------------------
 
-  async #stageAll(bring: Bring | undefined): Promise<void> {
+  /** @param earlier ends when what was to be done before is done */
+  async stage(bring: Bring | undefined, earlier: Promise<unknown>): Promise<void> {
     const containers = [{ steps: this.#batch.steps }, ...this.#batch.steps.filter((step) => step.op === 'group')];
     const units: { step: UnitStep; place: string }[] = [];
     const links: { place: string; source: Entry }[] = [];
@@ -128,7 +148,7 @@ class FarApplier {
       }
     }
     if (this.#places.size === 0) return;
-    if (bring !== undefined) await this.#receive(bring);
+    if (bring !== undefined) await this.#receive(bring, earlier);
     for (const { place, source } of links) {
       await this.#stager.link(place, source.target ?? '', mtimeUs(source));
     }
@@ -138,10 +158,10 @@ class FarApplier {
     }
     await this.#stager.settle();
     await this.#tick();
-    await this.#lookAtStaging();
+    this.#staged = await this.#stager.look();
   }
 
-  async #receive(bring: Bring): Promise<void> {
+  async #receive(bring: Bring, earlier: Promise<unknown>): Promise<void> {
     const wanted = [...wantedContent(this.#batch.steps)];
     const modes = new Map(
       this.#batch.steps
@@ -150,6 +170,7 @@ class FarApplier {
     );
     const received = await bring(this.#stager, {
       wanted,
+      earlier,
       signal: this.#control.signal,
       placeOf: ({ to, source }) => {
         if (tooLong(this.#root, to) !== undefined) return undefined;
@@ -163,15 +184,6 @@ class FarApplier {
       const one = received[index];
       if (one !== undefined) this.#received.set(to, one);
     }
-  }
-
-  async #lookAtStaging(): Promise<void> {
-    const staged = new Map<string, Found>();
-    await readTimed(this.#root, { code: 'staged' }, (found, markIfRacy) => {
-      markIfRacy(found.entry);
-      staged.set(found.path, found);
-    });
-    this.#staged = staged;
   }
 
   // --- steps -------------------------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ export class Changes {
       }),
     );
     await this.#history.record(kept);
-    await this.#stager.drop([...asides.values()].map((aside) => baseName(aside)));
+    await this.#stager.drop([...asides.values()]);
   }
 
   async mkdirs(tasks: readonly Task<StepOf<'mkdir'>>[]): Promise<void> {
@@ -305,7 +305,7 @@ export class Changes {
       }),
     );
     await this.#history.record(kept);
-    await this.#stager.drop([...asides.values()].map((aside) => baseName(aside)));
+    await this.#stager.drop([...asides.values()]);
   }
 
   async #removeDirectories(tasks: readonly Task<StepOf<'remove'>>[], matcher: IgnoreMatcher): Promise<void> {
@@ -392,17 +392,16 @@ export class Changes {
     await this.#root.session.run({ code: 'rmown', input: lineInput(own), limit: 1 << 16 });
   }
 
-  /** A directory in staging for the old versions of one directory's files, relative to `.lockstep`. */
+  /** A directory in staging for the old versions of one directory's files. */
   async #aside(asides: Map<string, string>, dir: RelPath): Promise<string> {
-    let aside = asides.get(dir);
-    if (aside === undefined) {
+    let name = asides.get(dir);
+    if (name === undefined) {
       await this.#stager.prepare();
-      const name = `o${this.#stager.fresh()}`;
+      name = this.#stager.fresh('o');
       await this.#root.session.must({ code: 'mkdirs 1', input: lineInput(name) }, 'make a directory in staging');
-      aside = `staging/${this.#root.request.runId}/${name}`;
-      asides.set(dir, aside);
+      asides.set(dir, name);
     }
-    return aside;
+    return `staging/${this.#root.request.runId}/${name}`;
   }
 
   async #changedOrMount(path: RelPath, expect: Entry): Promise<Omit<Failure, 'path'>> {

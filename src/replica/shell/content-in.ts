@@ -73,6 +73,8 @@ export interface ContentTask {
   wanted: readonly WantedContent[];
   /** Where in staging each goes, and with which mode; undefined for one that is not needed any more. */
   placeOf: (wanted: WantedContent) => { name: string; mode: number } | undefined;
+  /** Ends when what was to be done before is done: until then a file there may still be replaced. Never rejects. */
+  earlier: Promise<unknown>;
   signal: AbortSignal;
   onBytes: (bytes: number) => void;
 }
@@ -177,8 +179,9 @@ class Receiver {
   ): Promise<number> {
     const { size, bits } = header;
     const file = await this.#stager.begin(place.name);
-    const known =
-      base === undefined || size <= smallBytes ? undefined : await signBase(this.#root, base.path, base.entry);
+    const hasBase = base !== undefined && size > smallBytes;
+    if (hasBase) await this.#task.earlier;
+    const known = hasBase ? await signBase(this.#root, base.path, base.entry) : undefined;
     const writer = new LargeWriter(file, known, (bits & sparseBit) !== 0);
     for (let left = size; left > 0;) {
       const piece = Buffer.allocUnsafe(Math.min(writer.pieceBytes, left));

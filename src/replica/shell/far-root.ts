@@ -24,6 +24,8 @@ export interface FarRoot {
   clockOffsetMs: number;
   /** Files can have two names there. */
   hardLinks: boolean;
+  /** How many things have been put into staging by themselves so far (stager.ts). */
+  stagers: number;
 }
 
 /** Paths looked at in one command. */

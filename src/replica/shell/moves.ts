@@ -96,7 +96,7 @@ async function moveDirectory({ root, changes }: MoveContext, move: Move): Promis
 async function park({ root, changes, stager }: MoveContext, item: Waiting): Promise<Problem | undefined> {
   const { move } = item;
   await stager.prepare();
-  const number = stager.fresh();
+  const number = stager.freshNumber();
   const line = { pattern: expectation(root, move.expect), name: baseName(move.path) };
   const outcome = await changes.command(`park ${number}`, parentPath(move.path), [line]);
   if (outcome.isGone) return { why: 'changed-meanwhile', detail: 'a directory above it is not one any more' };

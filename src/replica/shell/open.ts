@@ -86,6 +86,7 @@ export async function openFar(place: FarPlace, request: OpenRequest): Promise<Fa
     granularityNs: 1_000_000_000n,
     clockOffsetMs: clock.offsetMs,
     hardLinks: true,
+    stagers: 0,
   };
   const recovered: string[] = [];
   await checkOwn(session, request.root);

@@ -13,7 +13,7 @@
  * there (any more), `v`, `w`, `a` a digit for each name that was still under way (1: as planned), `!` what a tool said.
  */
 export const applyProgram = String.raw`
-stage() { mkdir -p -- "$Q/.lockstep/staging/$1" && S="$Q/.lockstep/staging/$1"; }
+stage() { mkdir -p -- "$Q/.lockstep/staging/$1/$2" && S="$Q/.lockstep/staging/$1"; }
 # Content of small files and links, as an archive. Busybox cuts modes by the umask for ordinary users, -p or not; staging
 # itself is its owner's alone.
 extract() {

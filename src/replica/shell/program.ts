@@ -309,7 +309,7 @@ walkprintf() {
 FP="$M0 %y%m %s %i %D %T@ %C@ %p\n"
 scan() { cd -P -- "$R" || return 1; now; walk . "$@"; printf '\n'; now; }
 scanprintf() { cd -P -- "$R" || return 1; now; walkprintf . "$@"; printf '\n'; now; }
-staged() { now; cd -P -- "$S" || return 1; walk .; }
+staged() { now; cd -P -- "$S/$1" || return 1; walk .; }
 
 # Which of these directories cannot be listed.
 blind() {

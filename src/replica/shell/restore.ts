@@ -27,7 +27,7 @@ import {
   type RestoreResult,
 } from '../local/history/restore-items.ts';
 import type { ApplyStep, Control, Failure, StepResult } from '../replica.ts';
-import { applyFar } from './apply.ts';
+import { FarApplies } from './apply.ts';
 import { changed, Changes, verdicts } from './changes.ts';
 import { expectation, observe, type FarRoot } from './far-root.ts';
 import { FarHistory, type Kept } from './history.ts';
@@ -233,6 +233,7 @@ class FarInto implements RestoreInto {
   readonly #far: FarRoot;
   readonly #historyPath: string;
   readonly #history: FarHistory;
+  readonly #applies = new FarApplies();
 
   constructor(far: FarRoot, historyPath: string) {
     this.root = far.path;
@@ -243,7 +244,7 @@ class FarInto implements RestoreInto {
 
   async apply(steps: ApplyStep[], control: Control): Promise<StepResult[]> {
     const batch = { steps, content: undefined, rules: noRules };
-    return applyFar(this.#far, this.#history, batch, control, copyKept(this.#far, this.#historyPath));
+    return this.#applies.run(this.#far, this.#history, batch, control, copyKept(this.#far, this.#historyPath));
   }
 
   async lookAt(version: Version): Promise<{ source: Entry; mode: number } | undefined> {

@@ -21,7 +21,7 @@ import type {
   SignatureRequest,
   StepResult,
 } from '../replica.ts';
-import { applyFar, type Bring } from './apply.ts';
+import { FarApplies, type Bring } from './apply.ts';
 import { cleanOutFar } from './clean-out.ts';
 import { receiveContent } from './content-in.ts';
 import { sendFar } from './content-out.ts';
@@ -112,8 +112,8 @@ export class ShellReplica implements Replica {
   readonly #process: PipedProcess;
   readonly #clock: { offsetMs: number; uncertaintyMs: number };
   readonly #options: ShellOptions;
+  readonly #applies = new FarApplies();
   #opened: Opened | undefined;
-  #applying: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(
@@ -166,14 +166,10 @@ export class ShellReplica implements Replica {
   async apply(batch: ApplyBatch, control: Control, content?: AsyncIterable<Uint8Array>): Promise<StepResult[]> {
     const opened = this.#writable();
     opened.madeFrom = undefined;
-    const before = this.#applying;
     const { root } = opened;
     const bring: Bring | undefined =
       content === undefined ? undefined : async (stager, task) => receiveContent(root, stager, task, content);
-    const own = async (): Promise<StepResult[]> => applyFar(root, opened.history, batch, control, bring);
-    const result = before.then(own, own);
-    this.#applying = result.catch(() => undefined);
-    return result;
+    return this.#applies.run(root, opened.history, batch, control, bring);
   }
 
   async token(linkId: string, write?: string): Promise<string | undefined> {
@@ -232,7 +228,7 @@ export class ShellReplica implements Replica {
     this.#opened = undefined;
     try {
       if (this.#session.failure === undefined) {
-        await this.#applying;
+        await this.#applies.rest();
         await this.#putAway(opened);
       }
     } finally {

@@ -2,8 +2,9 @@
 import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
 import type { Failure } from '../replica.ts';
 import { ArchiveWriter } from './tar.ts';
-import type { FarRoot } from './far-root.ts';
+import { readTimed, type FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
+import type { Found } from './records.ts';
 import { plainReason } from './scan.ts';
 import { touchTime } from './touch-time.ts';
 
@@ -22,6 +23,8 @@ export interface LargeFile {
 
 export class Stager {
   readonly #root: FarRoot;
+  /** A directory in staging that nothing else puts anything into: another batch may be staged at the same time. */
+  readonly #own: string;
   #archive: ArchiveWriter;
   #isEmpty = true;
   #made = false;
@@ -35,6 +38,8 @@ export class Stager {
 
   constructor(root: FarRoot) {
     this.#root = root;
+    root.stagers += 1;
+    this.#own = `b${root.stagers}`;
     this.#archive = this.#fresh();
   }
 
@@ -76,10 +81,15 @@ export class Stager {
     return this.#root.tools.tar !== 'none';
   }
 
-  /** A name in staging that nothing has: for a directory of what goes to one place. */
-  fresh(): string {
+  /** A name in staging that nothing has: for a directory of what goes to one place. @param kind goes before the number */
+  fresh(kind = ''): string {
     this.#count += 1;
-    return String(this.#count);
+    return `${this.#own}/${kind}${this.#count}`;
+  }
+
+  /** The same for what does not lie in a directory of its own. */
+  freshNumber(): string {
+    return this.fresh().replace('/', '-');
   }
 
   /** Makes the staging directory. */
@@ -87,7 +97,7 @@ export class Stager {
     if (this.#made) return;
     const { session, request } = this.#root;
     await session.must({ code: 'own', limit: 1 << 16 }, 'write into .lockstep');
-    await session.must({ code: `stage ${request.runId}` }, 'make a directory for staging');
+    await session.must({ code: `stage ${request.runId} ${this.#own}` }, 'make a directory for staging');
     this.#made = true;
   }
 
@@ -131,6 +141,21 @@ export class Stager {
         await session.run({ code: 'drop 1', input: lineInput(name), limit: 1 << 16 });
       },
     };
+  }
+
+  /** What is there of ours, by the names that they have in staging. */
+  async look(): Promise<ReadonlyMap<string, Found>> {
+    const staged = new Map<string, Found>();
+    await readTimed(this.#root, { code: `staged ${this.#own}` }, (found, markIfRacy) => {
+      markIfRacy(found.entry);
+      staged.set(`${this.#own}/${found.path}`, found);
+    });
+    return staged;
+  }
+
+  /** Removes all that is left of ours. */
+  async clear(): Promise<void> {
+    await this.drop([this.#own]);
   }
 
   /** Removes things from staging. */
