@@ -184,6 +184,21 @@ describe('a far side that does not mean well', () => {
     ));
 });
 
+it('more than one batch: one is being staged while the one before gets its names', async () =>
+  withFar('dash', async (pair, run) => {
+    const next = random(11);
+    const large = next.bytes(6 << 20);
+    const many = Array.from({ length: 6_500 }, (_, i) => [`many/f${i}`, `${i}`] as const);
+    write(pair.a, { 'z/large': file(large, { mtime: 1_700_000_000 }) });
+    expect((await run('sync')).code).toBe(0);
+    large.write('changed', 3 << 20);
+    write(pair.a, { ...Object.fromEntries(many), 'z/large': large, 'z/new/f': 'f', 'z/g': 'g' });
+    const ran = await run('sync');
+    expect(ran.code, ran.stdout.slice(-1000)).toBe(0);
+    pair.expectEqual();
+    expect(litter(pair.b)).toEqual([]);
+  }));
+
 describe('cut and killed', () => {
   /** Kills something while content is on its way. */
   async function killing(whom: 'controller' | 'far'): Promise<void> {
