@@ -346,6 +346,30 @@ describe('a stat over there that is killed', () => {
     }));
 });
 
+it('restore gives a directory back its name when what was to come in its place does not', async () => {
+  const full = 'echo "cp: error writing: No space left on device" >&2; exit 1';
+  const { program, remove } = makeFarShell({ shell: 'dash', tools: 'gnu' }, { cp: full });
+  try {
+    await withPair(async (pair) => {
+      const sync = ['sync', pair.a, pair.b, '--state-dir', pair.state, '--max-delete', 'off', '--agent', 'sh'];
+      write(pair.a, { foo: 'file', gone: 'g' });
+      expect((await lockstep([...sync, '--', program])).code).toBe(0);
+      for (const name of ['foo', 'gone']) fs.rmSync(path.join(pair.a, name));
+      expect((await lockstep([...sync, '--', program])).code).toBe(0);
+      write(pair.b, { 'foo/deep/in': 'inside' });
+      const env = { PATH: `${path.dirname(program)}:${process.env['PATH'] ?? ''}` };
+      const there = `docker://c${pair.b}`;
+      const ran = await lockstep(['restore', there, '.', '--json', '--agent', 'sh'], { env });
+      expect([ran.code, eventsOf(ran, 'restored')], ran.stdout + ran.stderr).toEqual([1, []]);
+      expect(ran.stdout).toMatch(/no space left/i);
+      expect(contents(pair.b)).toEqual({ foo: 'dir', 'foo/deep': 'dir', 'foo/deep/in': 'inside' });
+      expect(litter(pair.b)).toEqual([]);
+    });
+  } finally {
+    remove();
+  }
+});
+
 describe('which agent', () => {
   it('node refuses to fall back, auto takes sh and says so', async (context) => {
     if (fs.existsSync('/usr/local/bin/node')) context.skip('there is a Node where one is always looked for');

@@ -37,7 +37,9 @@ export async function storedVersions(root: Where, onErrors?: (said: string) => v
     runs.set(id, found);
     if (slash > 0) found.set(one.path.slice(slash + 1), one);
   });
-  if (errors !== '') onErrors?.(errors);
+  // What another run lets go of meanwhile is none.
+  const told = errors.split('\n').filter((line) => line !== '' && !/No such file/.test(line));
+  if (told[0] !== undefined) onErrors?.(told[0]);
   const ids = [...runs.keys()].sort(compareNames);
   const read = await Promise.all(
     ids.map(async (id): Promise<Run> => {
@@ -91,8 +93,7 @@ function wholeAbove(at: string, lines: ReadonlyMap<string, IndexLine>): IndexLin
 }
 
 export async function listFarVersions(root: Where, under: RelPath): Promise<Version[]> {
-  const all = await storedVersions(root, (said) => {
-    const [line = ''] = said.split('\n');
+  const all = await storedVersions(root, (line) => {
     throw new LockstepError('root-unreadable', `the history of ${root.path} cannot be read: ${line}`, {
       path: root.path,
       hint: 'Check its permissions, or run as the user who may read it.',

@@ -102,19 +102,19 @@ async function within<T>(
   const { root, access, create = false, forceUnlock = false } = how;
   const { command = 'lockstep restore' } = request.options;
   const { session } = place;
+  const putAway = async (code: string): Promise<void> => {
+    if (access === 'write' && session.failure === undefined) await session.run({ code, limit: 1 << 16 });
+  };
+  const asked = { root, access, create, forceUnlock, command, marks: false, runId: request.runId };
+  const opened = await openFar(place, asked).catch(async (error: unknown) => {
+    // Of another run that holds the lock nothing may be tidied up.
+    await putAway('[ -z "$LOCK" ] || putaway');
+    throw error;
+  });
   try {
-    const opened = await openFar(place, {
-      root,
-      access,
-      create,
-      forceUnlock,
-      command,
-      marks: false,
-      runId: request.runId,
-    });
     return await act(opened.root, opened.opened.recovered);
   } finally {
-    if (access === 'write' && session.failure === undefined) await session.run({ code: 'putaway', limit: 1 << 16 });
+    await putAway('putaway');
   }
 }
 
