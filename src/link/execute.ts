@@ -15,6 +15,7 @@ import { withLike } from './similar.ts';
 import { actionOfStep, createAction, unitsOf, type TreeUnit } from './actions.ts';
 import { groupAtomic, type AtomicGroup } from './atomic.ts';
 import type { Baseline } from './baseline/baseline.ts';
+import { FailedRenames, type Unmet } from './failed-renames.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import type { LinkOptions } from './options.ts';
 import { Outcomes } from './outcomes.ts';
@@ -61,6 +62,7 @@ type Closing = Record<Side, Map<RelPath, { mtimeUs: bigint; mode: number | undef
 
 class Executor {
   readonly #execution: Execution;
+  readonly #failedRenames = new FailedRenames();
   readonly #outcomes: Outcomes;
   readonly #closing: Closing = { a: new Map(), b: new Map() };
   /** Files with a name that a step touches, by inode. */
@@ -69,7 +71,7 @@ class Executor {
 
   constructor(execution: Execution) {
     this.#execution = execution;
-    this.#outcomes = new Outcomes(execution.baseline, execution.plan.agreements);
+    this.#outcomes = new Outcomes(execution.baseline, execution.plan.agreements, this.#failedRenames);
     this.#touched = inodesTouched(execution.plan);
   }
 
@@ -153,12 +155,25 @@ class Executor {
     for (const move of plan.settledMoves) baseline.recordMoves([move]);
     for (const { side, makes, moves } of moveGroups(plan)) {
       await this.#phase(makes.map((step) => this.#task(step)));
-      const [first] = moves;
+      const possible = this.#possibleMoves(side, moves);
+      const [first] = possible;
       if (first === undefined) continue;
-      const finish = (result: StepResult): void => this.#finishMoves(side, moves, result);
-      const task = { step: { op: 'moves' as const, path: first.path, moves }, files: 1, bytes: 0, finish };
+      const finish = (result: StepResult): void => this.#finishMoves(side, possible, result);
+      const task = { step: { op: 'moves' as const, path: first.path, moves: possible }, files: 1, bytes: 0, finish };
       await this.#phase([{ side, task }]);
     }
+  }
+
+  /** Without those that an earlier one, failed, has made impossible. */
+  #possibleMoves(side: Side, moves: Plan['moves']): Plan['moves'] {
+    return moves.filter(({ path, to }) => {
+      const unmet = this.#failedRenames.on(side, path) ?? this.#failedRenames.on(side, to);
+      if (unmet === undefined) return true;
+      this.#failedRenames.add(side, path, to, unmet.why);
+      this.#outcomes.failed(to);
+      this.#fail(side, [{ path: to, ...unmet }]);
+      return false;
+    });
   }
 
   #finishMoves(side: Side, moves: readonly Plan['moves'][number][], result: StepResult): void {
@@ -168,9 +183,12 @@ class Executor {
     for (const move of moves) {
       const done = moved.get(move.to);
       if (done === undefined) {
-        this.#outcomes.moveFailed(move.to);
+        const why = result.failures.find(({ path }) => path === move.to)?.why ?? 'failed';
+        this.#failedRenames.add(side, move.path, move.to, why);
+        this.#outcomes.failed(move.to);
         continue;
       }
+      if (move.expect.kind === 'dir') this.#failedRenames.renamed(side, move.path, move.to);
       if (move.reason === 'renamed') renamed.push({ from: move.path, to: move.to });
       report.action(actionOfStep(move));
     }
@@ -360,12 +378,12 @@ class Executor {
 
   /**
    * Runs tasks of both sides, each side's in order, the sides at the same time. One batch is always sent ahead, so that
-   * the agents need not wait while results are being recorded.
+   * the agents need not wait while results are being recorded. What a failed rename has made impossible is not sent.
    */
-  async #phase(tasks: Iterable<{ side: Side; task: Task }>): Promise<void> {
+  async #phase(tasks: Iterable<SidedTask>): Promise<void> {
     const { baseline } = this.#execution;
     let running: Promise<void> = Promise.resolve();
-    for (const queues of batchesOf(tasks)) {
+    for (const queues of batchesOf(this.#possible(tasks))) {
       const next = Promise.all([this.#batch('a', queues.a), this.#batch('b', queues.b)]).then(() => {
         baseline.flush();
       });
@@ -375,6 +393,24 @@ class Executor {
       running = next;
     }
     await running;
+  }
+
+  *#possible(tasks: Iterable<SidedTask>): Generator<SidedTask> {
+    for (const sided of tasks) {
+      const { side, task } = sided;
+      const unmet = this.#unmet(side, task.step);
+      if (unmet === undefined) yield sided;
+      else {
+        const { path } = task.step;
+        const failures = [{ path, ...unmet }];
+        task.finish({ step: 0, path, observed: undefined, failures, bytes: 0, kept: false });
+      }
+    }
+  }
+
+  /** Content comes from the same path on the other side, so a rename that failed there is in its way, too. */
+  #unmet(side: Side, { op, path }: ApplyStep): Unmet | undefined {
+    return op === 'directory-time' ? this.#failedRenames.on(side, path) : this.#failedRenames.onEither(path);
   }
 
   async #batch(side: Side, tasks: readonly Task[]): Promise<void> {

@@ -3,10 +3,11 @@
  * old record stays, and the next run sees what is left to do (DESIGN §6.8).
  */
 import type { Entry } from '../tree/entry.ts';
-import { isWithin, type RelPath } from '../tree/path.ts';
+import type { RelPath } from '../tree/path.ts';
 import type { Agreement } from '../reconcile/plan.ts';
 import type { Side } from '../reconcile/options.ts';
 import type { Baseline } from './baseline/baseline.ts';
+import type { FailedRenames } from './failed-renames.ts';
 
 interface Outcome {
   a: Entry | undefined;
@@ -20,11 +21,11 @@ interface Outcome {
 export class Outcomes {
   readonly #baseline: Baseline;
   readonly #outcomes = new Map<RelPath, Outcome>();
-  /** New names of renames that failed: nothing below them is as the plan assumed. */
-  readonly #failedMoves: RelPath[] = [];
+  readonly #failedRenames: FailedRenames;
 
-  constructor(baseline: Baseline, agreements: readonly Agreement[]) {
+  constructor(baseline: Baseline, agreements: readonly Agreement[], failedRenames: FailedRenames) {
     this.#baseline = baseline;
+    this.#failedRenames = failedRenames;
     for (const { path, a, b } of agreements) {
       this.#outcomes.set(path, { a, b, waiting: 0, failed: false, digest: undefined });
     }
@@ -58,17 +59,14 @@ export class Outcomes {
     if (outcome !== undefined) outcome.failed = true;
   }
 
-  moveFailed(to: RelPath): void {
-    this.#failedMoves.push(to);
-  }
-
   has(path: RelPath): boolean {
     return this.#outcomes.has(path);
   }
 
   #record(path: RelPath, outcome: Outcome): void {
     this.#outcomes.delete(path);
-    if (outcome.failed || this.#failedMoves.some((to) => isWithin(path, to))) return;
+    // What both sides were to agree on under a name that one of them does not have is not agreed on.
+    if (outcome.failed || this.#failedRenames.onEither(path) !== undefined) return;
     this.#baseline.record(path, outcome.a, outcome.b, outcome.digest);
   }
 }
