@@ -30,6 +30,8 @@ export interface FarRoot {
 
 /** Paths looked at in one command. */
 const lookBatch = 4000;
+/** Behind them the root itself, which is always there: a look that was cut short does not come to it. */
+const lookEnd = '.';
 
 /** The pattern of what must stand at a path before it is touched. */
 export function expectation(root: FarRoot, expect: Entry): string {
@@ -40,30 +42,18 @@ export function expectation(root: FarRoot, expect: Entry): string {
 export async function observe(root: FarRoot, paths: readonly RelPath[]): Promise<Map<RelPath, Found>> {
   const found = new Map<RelPath, Found>();
   for (let at = 0; at < paths.length; at += lookBatch) {
-    // The root comes last. Who does not tell of it has not looked at all before it either: none of that may pass for gone.
-    const list = listOf([...paths.slice(at, at + lookBatch), ''], root.tools.xargs);
+    const list = listOf([...paths.slice(at, at + lookBatch), lookEnd], root.tools.xargs);
     const command = { code: `looklinks ${list.length}`, input: list };
-    let last: Found | undefined;
     await readTimed(root, command, (one, markIfRacy) => {
       markIfRacy(one.entry);
-      last = one;
       found.set(one.path, one);
     });
-    if (last?.path !== '') throw lookCut(root);
+    if (!found.delete(lookEnd)) throw cutShort(root.session, 'stat ended too early');
   }
-  if (!paths.includes('')) found.delete('');
   return found;
 }
 
-function lookCut({ session, name }: FarRoot): LockstepError {
-  const error = new LockstepError('connection', `${name}: not all that was asked about was looked at over there`, {
-    hint: 'Is the root still there? Run again: what was done is recorded, the rest follows.',
-  });
-  session.fail(error);
-  return error;
-}
-
-/** Runs a command whose answer is the time and then records. */
+/** Runs a command whose answer is the time and then records. @throws as `readRecords` */
 export async function readTimed(
   root: FarRoot,
   command: { code: string; input?: Uint8Array },
@@ -91,8 +81,9 @@ export async function readTimed(
     reader.push(rest);
   };
   await guarded(session, async () => {
-    await session.run({ ...command, sink });
+    const { status } = await session.run({ ...command, sink });
     reader.finish();
+    mustBeWhole(session, status, reader.errors);
   });
   return reader.errors;
 }
@@ -100,7 +91,12 @@ export async function readTimed(
 /** A command takes its time: entries that are this much ahead of its beginning may have been made during it. */
 const commandNs = 60_000_000_000n;
 
-/** Runs a command whose answer is records. @returns what the tools complained of */
+/**
+ * Runs a command whose answer is records.
+ *
+ * @returns what the tools complained of
+ * @throws LockstepError `io` when one was killed: what was not told of would be taken for something that is not there
+ */
 export async function readRecords(
   { session }: Pick<FarRoot, 'session'>,
   command: { code: string; input?: Uint8Array },
@@ -108,10 +104,24 @@ export async function readRecords(
 ): Promise<string> {
   const reader = new RecordReader(session.record, each);
   await guarded(session, async () => {
-    await session.run({ ...command, sink: (piece) => reader.push(piece) });
+    const { status } = await session.run({ ...command, sink: (piece) => reader.push(piece) });
     reader.finish();
+    mustBeWhole(session, status, reader.errors);
   });
   return reader.errors;
+}
+
+function mustBeWhole(session: Session, status: number, errors: string): void {
+  const killed = /^(?:find|stat) was killed \(\d+\)$/m.exec(errors);
+  if (killed !== null) throw cutShort(session, killed[0]);
+  if (status !== 0) throw cutShort(session, `a tool ended with ${status}`);
+}
+
+/** The answer may not be all there is. */
+export function cutShort({ name }: Session, detail: string): LockstepError {
+  return new LockstepError('io', `${name}: what is there could not be looked at as a whole: ${detail}`, {
+    hint: 'What was done is recorded. Run again when there is memory enough over there.',
+  });
 }
 
 /** What cannot be read as records ends the session. */

@@ -10,6 +10,7 @@ import { filesNumber, historyDirectory, indexName, timeOfRun } from '../local/hi
 import { compareAge, type StoredVersion, type Version } from '../local/history/read.ts';
 import { readRecords, type FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
+import { readOwn } from './read-own.ts';
 import type { Found } from './records.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -43,12 +44,11 @@ export async function storedVersions(root: Where, onErrors?: (said: string) => v
   const ids = [...runs.keys()].sort(compareNames);
   const read = await Promise.all(
     ids.map(async (id): Promise<Run> => {
-      const input = lineInput(`${historyDirectory}/${id}/${indexName}`);
-      const { output } = await root.session.run({ code: 'get', input, limit: maxIndexBytes });
+      const index = await readOwn(root.session, `${historyDirectory}/${id}/${indexName}`, maxIndexBytes);
       return {
         id,
         found: runs.get(id) ?? new Map<string, Found>(),
-        lines: linesByPlace(parseIndex(output.toString('utf8'))),
+        lines: linesByPlace(parseIndex(index?.toString('utf8') ?? '')),
       };
     }),
   );

@@ -7,6 +7,7 @@ import { GuardError, LockstepError } from '../../base/errors.ts';
 import type { OpenRequest } from '../replica.ts';
 import { cannotWrite } from './cannot-write.ts';
 import { lineOf } from './names.ts';
+import { readOwn } from './read-own.ts';
 import type { Session } from './session.ts';
 import type { Tools } from './tools.ts';
 
@@ -90,9 +91,9 @@ async function remove(session: Session, name: string): Promise<void> {
 
 /** undefined for none, and for what is not a lock: nobody can be said to hold it. */
 async function ownerOf(session: Session, name: string): Promise<Record<string, unknown> | undefined> {
-  const { output } = await session.run({ code: 'get', input: Buffer.from(`${lineOf(name)}\n`), limit: 1 << 16 });
+  const bytes = await readOwn(session, name);
   try {
-    const owner: unknown = JSON.parse(output.toString('utf8'));
+    const owner: unknown = JSON.parse(bytes?.toString('utf8') ?? '');
     if (typeof owner !== 'object' || owner === null) return undefined;
     return 'pid' in owner && 'host' in owner && 'run' in owner ? { ...owner } : undefined;
   } catch {

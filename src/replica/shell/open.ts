@@ -7,6 +7,7 @@ import { cannotWrite } from './cannot-write.ts';
 import { readRecords, type FarRoot } from './far-root.ts';
 import { takeLock } from './lock.ts';
 import { lineOf } from './names.ts';
+import { readOwn } from './read-own.ts';
 import type { Found } from './records.ts';
 import { recoverStaging } from './recover.ts';
 import type { Session } from './session.ts';
@@ -179,8 +180,7 @@ async function systemOf(
 
 async function identityOf(session: Session, self: Found, request: OpenRequest, writes: boolean): Promise<Identity> {
   if (!request.marks) return { id: `${self.dev}:${self.entry.ino}`, isNew: false };
-  const { output } = await session.run({ code: 'get', input: lineInput('id'), limit: 4096 });
-  const known = output.toString('latin1').trim();
+  const known = (await readOwn(session, 'id', 4096))?.toString('latin1').trim() ?? '';
   if (/^[0-9a-f]{32}$/.test(known)) return { id: known, isNew: false };
   return writes ? { id: randomBytes(16).toString('hex'), isNew: true } : { id: '', isNew: false };
 }

@@ -17,8 +17,9 @@ stage() { mkdir -p -- "$Q/.lockstep/staging/$1/$2" && S="$Q/.lockstep/staging/$1
 # Content of small files and links, as an archive. Busybox cuts modes by the umask for ordinary users, -p or not; staging
 # itself is its owner's alone.
 extract() {
-  take "$1" | (umask 0; cd -P -- "$S" && tar -xpof - 2>&1 | (head -n 20; cat >/dev/null); cat >/dev/null)
+  { take "$1" | (umask 0; cd -P -- "$S" && untar | (head -n 20; cat >/dev/null); cat >/dev/null); } 3>&1
 }
+untar() { tar -xpof - 2>&1 3>&-; ts=$?; [ $ts -lt 126 ] || echo "tar was killed ($ts)" >&3; }
 # Content of one file, or the next piece of it: at the end of what is there.
 append() {
   line; take "$1" | (cat 2>&1 >>"$S/$N"; cat >/dev/null)
@@ -78,7 +79,12 @@ pass='np=; for x do
 done; P=$np'
 at='for x do shift; set -- "$@" "$O/@{x#./}"; done'
 back='for x do shift; set -- "$@" "./@{x##*/}"; done'
-say() { [ -z "$E" ] || printf '! %s\n' "$E" | head -n 5; }
+# After E=$(...): who was killed could not say so.
+unsaid() { es=$?; [ $es = 0 ] || [ -n "$E" ] || E="it was killed ($es)"; }
+say() {
+  unsaid
+  [ -z "$E" ] || printf '! %s\n' "$E" | head -n 5
+}
 
 # New names for what is staged in $1. What they really are is looked at afterwards.
 new() {
@@ -149,7 +155,7 @@ rmdirs() {
   E=$(rmdir -- "$@" 2>&1 </dev/null); say
 }
 # What is in a directory, for who may remove it with it.
-within() { line; go "$N" || return 1; walk .; }
+within() { line; go "$N" || return 0; walk .; }
 top() { cd -P -- "$R" && flat; }
 away() { line; f=$N; line; cd -P -- "$R" || return 1; mv -- "./$f" "$Q/.lockstep/$N" 2>&1 </dev/null; }
 flush() { sync -f -- "$R" 2>/dev/null </dev/null || sync </dev/null; }
@@ -179,7 +185,7 @@ tidyruns() {
     if cd -P -- "$h" 2>/dev/null && [ "$PWD" = "$h" ]; then
       has find || { i=$((i + 1)); continue; }
       find . -depth -type d ! -name . -exec rmdir {} + 2>/dev/null </dev/null
-      if [ -z "$(find . ! -name . ! -name index.jsonl 2>/dev/null </dev/null | head -n 1)" ]; then rm -f ./index.jsonl; cd ..; rmdir -- "./$N" 2>/dev/null; fi
+      if [ -z "$( (find . ! -name . ! -name index.jsonl 2>/dev/null </dev/null || echo killed) | head -n 1)" ]; then rm -f ./index.jsonl; cd ..; rmdir -- "./$N" 2>/dev/null; fi
     fi
     i=$((i + 1))
   done
@@ -208,8 +214,8 @@ dirs() {
   while [ $i -lt "$1" ]; do
     IFS=' ' read -r m t || bye; line
     if go "$N"; then
-      E=; [ "$t" = - ] || E=$(touch -c -m -d "$t" . 2>&1)
-      [ -n "$E" ] || [ "$m" = - ] || E=$(chmod "$m" . 2>&1)
+      E=; [ "$t" = - ] || { E=$(touch -c -m -d "$t" . 2>&1); unsaid; }
+      [ -n "$E" ] || [ "$m" = - ] || { E=$(chmod "$m" . 2>&1); unsaid; }
       if [ -n "$E" ]; then printf '%s %s\n' $i "$E" | head -n 1; fi
     else printf '%s gone\n' $i; fi
     i=$((i + 1))
@@ -220,7 +226,7 @@ newdir() {
   i=0
   while [ $i -lt "$1" ]; do
     read -r m || bye; line; D=$N; line
-    if go "$D"; then E=$(mkdir -- "./$N" 2>&1 && chmod "$m" -- "./$N" 2>&1); [ -z "$E" ] || printf '%s %s\n' $i "$E" | head -n 1
+    if go "$D"; then E=$(mkdir -- "./$N" 2>&1 && chmod "$m" -- "./$N" 2>&1); unsaid; [ -z "$E" ] || printf '%s %s\n' $i "$E" | head -n 1
     else printf '%s gone\n' $i; fi
     i=$((i + 1))
   done

@@ -38,15 +38,14 @@ mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
 # DEAD: something that the command ran was killed. What it started may live on and write into what is answered next, and what it
 # has not told of would be taken for gone: such an answer is the last one (session.ts).
 end() { printf '\n%s %s %s\n' "$M" "$1" "@{DEAD:-$2}"; }
-# Who is not content says why, and ends with less than 124; xargs says so of a tool that was killed, a shell of any other.
-dead() { [ $1 -lt 124 ] || DEAD=255; }
 has() { command -v "$1" >/dev/null 2>&1; }
 name() { case $1 in *\\*) N=$(printf '%bx' "$1"); N=@{N%x} ;; *) N=$1 ;; esac; }
 line() { IFS= read -r W || bye; name "$W"; }
 # A path of theirs, which may start from where we did.
 fromstart() { line; case $N in /*) ;; *) N=$START/$N ;; esac; }
 
-# Exactly so many bytes of stdin.
+# Exactly so many bytes of stdin. Who is killed over it leaves some that would be taken for code: then nothing more is done.
+take() { take1 "$1" || kill -TERM $$; }
 takehead() { head -c "$1"; }
 takedd() {
   tq=$(($1 / 65536)); tr=$(($1 % 65536))
@@ -54,29 +53,29 @@ takedd() {
   [ $tr = 0 ] || dd bs=$tr count=1 iflag=fullblock 2>/dev/null
 }
 takeslow() { dd bs=1 count="$1" 2>/dev/null; }
-# dd first: busybox's head has a buffer of 4 KB, and goes through it byte by byte.
+# dd first: busybox's head has a buffer of 4 KB, and reads ahead.
 if [ "$(printf abcdefgh | { dd bs=3 count=1 iflag=fullblock >/dev/null 2>&1; cat; })" = defgh ]; then
-  take() { takedd "$1"; }; TAKE=dd
+  take1() { takedd "$1"; }; TAKE=dd
 elif [ "$(printf abcdefgh | { head -c 3 >/dev/null 2>&1; cat; })" = defgh ]; then
-  take() { takehead "$1"; }; TAKE=head
+  take1() { takehead "$1"; }; TAKE=head
 else
-  take() { takeslow "$1"; }; TAKE=slow
+  take1() { takeslow "$1"; }; TAKE=slow
 fi
 
-# Arguments from a list on stdin, behind those that are given.
+# Arguments from a list on stdin, behind those that are given. Fails if a call was killed, not if one did not find all.
 if printf '/dev/null\0/dev/null\0' | xargs -0 cat -- >/dev/null 2>&1; then
-  args() { xargs -0 "$@"; }; XARGS=1
+  args() { xargs -0 "$@"; as=$?; case $as in 123) return 0 ;; *) return $as ;; esac; }; XARGS=1
 else
   args() {
-    an=$#
-    as=0
+    an=$#; as=0
     while IFS= read -r W; do
       name "$W"; set -- "$@" "$N"
-      [ $# -lt $((an + 50)) ] || { "$@" || as=$((as > $? ? as : $?)); ai=0; for x do shift; ai=$((ai + 1)); [ $ai -gt $an ] || set -- "$@" "$x"; done; }
+      [ $# -lt $((an + 50)) ] || { args1 "$@"; ai=0; for x do shift; ai=$((ai + 1)); [ $ai -gt $an ] || set -- "$@" "$x"; done; }
     done
-    [ $# = $an ] || "$@" || as=$((as > $? ? as : $?))
+    [ $# = $an ] || args1 "$@"
     return $as
   }
+  args1() { "$@"; ax=$?; [ $ax -lt 126 ] || as=$ax; }
   XARGS=0
 fi
 
@@ -125,6 +124,7 @@ bye() {
   trap '' HUP INT TERM PIPE
   cd /
   if [ -n "$S" ]; then wipe "$S"; S=; fi
+  if [ -n "$R" ] && [ ! -h "$Q/.lockstep" ]; then set +f; rm -f -- "$Q"/.lockstep/*.$$; set -f; fi
   if [ -n "$LOCK" ]; then free; bare; fi
   exit 0
 }
@@ -199,15 +199,16 @@ bare() {
 unown() { rm -f -- "$Q/.lockstep/.gitignore"; rmdir -- "$Q/.lockstep"; }
 
 # A small file: read, or replaced at once.
-get() { line; cat -- "$Q/.lockstep/$N" 2>/dev/null; }
+get() { line; [ -e "$Q/.lockstep/$N" ] || return 1; cat -- "$Q/.lockstep/$N" 2>/dev/null || { [ ! -e "$Q/.lockstep/$N" ] || return 2; return 1; }; }
 put() { line; take "$1" | (cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) && mv -f -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N"; }
-# Have files two names here? Asked of the lock, which goes with the run: a run that is halted is to leave no trace. Has this one?
+# Have files two names here? Asked of the lock, which goes with the run: a run that is halted is to leave no trace.
 hard() {
   HARD=0
   for x in lock .gitignore; do ln -- "$Q/.lockstep/$x" "$Q/.lockstep/hard.$$" 2>/dev/null && { HARD=1; break; }; done
   rm -f -- "$Q/.lockstep/hard.$$"; printf %s $HARD
 }
-twin() { line; h=$(stat -c %h -- "$Q/.lockstep/$N" 2>/dev/null) && [ "$h" != 1 ]; }
+# Has this one two (2: nobody knows)?
+twin() { line; tn=$(stat -c %h -- "$Q/.lockstep/$N" 2>/dev/null) || return 2; [ "$tn" != 1 ]; }
 # A lock: made only if there is none.
 lock() {
   line
@@ -253,14 +254,19 @@ listown() { line; cd -P -- "$Q/.lockstep/$N" 2>/dev/null || return 0; flat; }
 # What is in this directory, and not what is below that.
 flat() {
   set +f; set -- ./* ./.[!.]* ./..?*; set -f
-  for x do if [ -e "$x" ] || [ -h "$x" ]; then stat -c "$FM" -- "$x" 2>/dev/null </dev/null; dead $?; fi; done
+  for x do
+    if [ -e "$x" ] || [ -h "$x" ]; then
+      # It may have gone just now. What is there and is not told of would be taken for gone, too.
+      stat -c "$FM" -- "$x" 2>/dev/null </dev/null || { [ ! -e "$x" ] && [ ! -h "$x" ]; } || return 1
+    fi
+  done
 }
 rmown() { line; wipe "$Q/.lockstep/$N"; }
 
-# Looks at paths of a list: as many records as there are things.
+# Looks at paths of a list: as many records as there are things. Who has asked sees by the last one that all were looked at.
 FM="$M0 $F %n"
 FL="$M0 $F %n@{nl}$M0-%N"
-looklinks() { now; take "$1" | (cd -P -- "$R" && args stat -c "$FL" 2>/dev/null; s=$?; cat >/dev/null; exit $s); dead $?; }
+looklinks() { now; take "$1" | (cd -P -- "$R" && args stat -c "$FL" 2>/dev/null; ls=$?; cat >/dev/null; exit $ls); }
 
 # A walk that was cut short must not pass for a whole one: what it does not tell of would be taken for deleted. Who is not
 # content says why, and ends with less than 126; who was killed says nothing. $1: what find ended with.
@@ -297,9 +303,9 @@ if ! has find; then
       if [ -d "$x" ] && [ ! -h "$x" ]; then walkin "$x"; fi
     done
   }
-  walklist() { printf '%s\0' "$@" | args0 stat -c "$FL" -- 2>/dev/null; killed $? 123; }
+  walklist() { printf '%s\0' "$@" | args stat -c "$FL" -- 2>/dev/null; killed $? 0; }
   walkdir() { walkin "$1"; }
-  if [ $XARGS = 1 ]; then args0() { xargs -0 "$@"; }; else walklist() { for x do stat -c "$FL" -- "$x" 2>/dev/null </dev/null; killed $? 125; done; }; fi
+  if [ $XARGS = 0 ]; then walklist() { for x do stat -c "$FL" -- "$x" 2>/dev/null </dev/null; killed $? 125; done; }; fi
 fi
 walkprintf() {
   w=$1; shift
@@ -322,7 +328,7 @@ blind() {
   done
 }
 # Content: of many files one after the other, and a piece of one, in blocks of a megabyte.
-contents() { take "$1" | (cd -P -- "$R" && args cat -- 2>/dev/null; s=$?; cat >/dev/null; exit $s); dead $?; }
+contents() { take "$1" | (cd -P -- "$R" && args cat -- 2>/dev/null; cs=$?; cat >/dev/null; exit $cs); }
 piece() { line; D=$N; line; go "$D" && [ ! -h "./$N" ] && dd if="./$N" bs=1048576 skip="$1" count="$2" 2>/dev/null </dev/null; }
 # Digests, each behind the number of its file. $1: the tool.
 digests() {

@@ -3,9 +3,10 @@
  * history. Called with the root's lock held, so every other run's staging is a dead one's.
  */
 import { isValidName } from '../../tree/path.ts';
-import { readRecords, type FarRoot } from './far-root.ts';
+import { cutShort, readRecords, type FarRoot } from './far-root.ts';
 import { FarHistory } from './history.ts';
 import { lineInput } from './open.ts';
+import { readOwn } from './read-own.ts';
 import type { Found } from './records.ts';
 
 /** Who has not tried again for so long will not. */
@@ -37,10 +38,10 @@ async function saveParked(root: FarRoot, dead: string): Promise<string[]> {
   for (const { path: number, entry } of parked) {
     const place = `staging/${dead}/parked/${number}`;
     const { status } = await session.run({ code: 'twin', input: lineInput(place) });
-    // With a second name it has been renamed already.
+    // With a second name it has been renamed already. Without an answer it may be the only one.
     if (status === 0) continue;
-    const { output } = await session.run({ code: 'get', input: lineInput(`${place}.name`), limit: 1 << 16 });
-    const text = output.toString('utf8');
+    if (status !== 1) throw cutShort(session, 'stat ended too early');
+    const text = (await readOwn(session, `${place}.name`))?.toString('utf8') ?? '';
     const path = text !== '' && text.split('/').every(isValidName) ? text : `parked-${number}`;
     const at = await history.reserve(path);
     await session.must({ code: 'tohistory', input: lineInput(place, history.path(at)) }, `keep ${path} in history`);

@@ -52,8 +52,9 @@ export class Session {
   readonly marker: string;
   /** Begins a record within one. */
   readonly record: string;
+  /** Of the root, for messages. */
+  readonly name: string;
   readonly #process: PipedProcess;
-  readonly #name: string;
   readonly #pending: Pending[] = [];
   readonly #startsEnd: Buffer;
   #carry: Buffer = Buffer.alloc(0);
@@ -66,12 +67,12 @@ export class Session {
     return { answer: randomBytes(12).toString('hex'), record: randomBytes(12).toString('hex') };
   }
 
-  /** @param name of the root, for messages. @param markers what the program was given */
+  /** @param markers what the program was given */
   constructor(process: PipedProcess, name: string, markers: { answer: string; record: string }) {
     this.marker = markers.answer;
     this.record = markers.record;
     this.#process = process;
-    this.#name = name;
+    this.name = name;
     this.#startsEnd = Buffer.from(`\n${this.marker} `);
     const { stdout } = process;
     stdout.on('data', (chunk: Buffer) => this.#hear(chunk));
@@ -113,12 +114,12 @@ export class Session {
     const { status, output } = await this.run(command);
     if (status === 0) return output;
     const said = output.subarray(-500).toString('utf8').trim();
-    throw new LockstepError('io', `${this.#name}: cannot ${what}${said === '' ? '' : `: ${said}`}`);
+    throw new LockstepError('io', `${this.name}: cannot ${what}${said === '' ? '' : `: ${said}`}`);
   }
 
   /** @throws always: what the far side sent cannot be */
   broken(what: string): never {
-    const error = new LockstepError('protocol', `${this.#name}: the far side sent ${what}`);
+    const error = new LockstepError('protocol', `${this.name}: the far side sent ${what}`);
     this.fail(error);
     throw error;
   }
@@ -147,7 +148,7 @@ export class Session {
     const said = this.#process.stderrTail().trim();
     return new LockstepError(
       'connection',
-      `${this.#name}: the connection was lost${said === '' ? '' : `\n  the far side said: ${said}`}`,
+      `${this.name}: the connection was lost${said === '' ? '' : `\n  the far side said: ${said}`}`,
       { hint: 'Run again: what was done is recorded, the rest follows.' },
     );
   }
@@ -202,7 +203,7 @@ export class Session {
       const status = Number(match[2]);
       if (status > mostStatus) {
         this.fail(
-          new LockstepError('connection', `${this.#name}: a program that the shell over there had started was killed`, {
+          new LockstepError('connection', `${this.name}: a program that the shell over there had started was killed`, {
             hint: 'Run again: what was done is recorded, the rest follows.',
           }),
         );
@@ -233,6 +234,6 @@ export class Session {
   }
 
   #refuse(what: string): void {
-    this.fail(new LockstepError('protocol', `${this.#name}: the far side sent ${what}`));
+    this.fail(new LockstepError('protocol', `${this.name}: the far side sent ${what}`));
   }
 }

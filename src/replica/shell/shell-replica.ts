@@ -31,6 +31,7 @@ import { farHistory, pruneFar } from './history-read.ts';
 import { lineInput, openFar, probeFar, writeOwn, type FarOpened, type FarPlace } from './open.ts';
 import { applyProgram } from './program-apply.ts';
 import { program, programStart } from './program.ts';
+import { readOwn } from './read-own.ts';
 import { restoreFar } from './restore.ts';
 import { scanRoot } from './scan.ts';
 import { Session } from './session.ts';
@@ -176,8 +177,7 @@ export class ShellReplica implements Replica {
     if (!isValidName(linkId)) throw new LockstepError('protocol', 'not a link id');
     const name = `links/${linkId}`;
     if (write === undefined) {
-      const { status, output } = await this.#session.run({ code: 'get', input: lineInput(name), limit: 1 << 16 });
-      return status === 0 ? output.toString('utf8').trim() : undefined;
+      return (await readOwn(this.#session, name))?.toString('utf8').trim();
     }
     const opened = this.#writable();
     opened.madeFrom = undefined;

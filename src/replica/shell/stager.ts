@@ -2,7 +2,7 @@
 import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
 import type { Failure } from '../replica.ts';
 import { ArchiveWriter } from './tar.ts';
-import { readTimed, type FarRoot } from './far-root.ts';
+import { cutShort, readTimed, type FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
 import type { Found } from './records.ts';
 import { plainReason } from './scan.ts';
@@ -33,6 +33,8 @@ export class Stager {
   readonly complaints: string[] = [];
   /** The disk is full, and why one says so. */
   full: string | undefined;
+  /** A tool was killed, and how that was said. */
+  #killed: string | undefined;
   /** Archives under way. */
   #sending: Promise<void> = Promise.resolve();
 
@@ -106,10 +108,12 @@ export class Stager {
     if (this.#archive.size > 0 && this.#archive.size + size > archiveBytes) await this.#send();
   }
 
-  /** Everything is in staging afterwards, or complained of. */
+  /** Everything is in staging afterwards, or complained of. @throws LockstepError `io` when a tool was killed over it */
   async settle(): Promise<void> {
     await this.#send();
     await this.#sending;
+    // What it was at has not got its time and mode, and nothing of that shows in its size.
+    if (this.#killed !== undefined) throw cutShort(this.#root.session, this.#killed);
   }
 
   /** Begins a file of its own. */
@@ -146,10 +150,12 @@ export class Stager {
   /** What is there of ours, by the names that they have in staging. */
   async look(): Promise<ReadonlyMap<string, Found>> {
     const staged = new Map<string, Found>();
-    await readTimed(this.#root, { code: `staged ${this.#own}` }, (found, markIfRacy) => {
+    const said = await readTimed(this.#root, { code: `staged ${this.#own}` }, (found, markIfRacy) => {
       markIfRacy(found.entry);
       staged.set(`${this.#own}/${found.path}`, found);
     });
+    // All of it is ours: nothing in it is out of sight for a good reason.
+    if (said.trim() !== '') throw cutShort(this.#root.session, said.trim());
     return staged;
   }
 
@@ -187,6 +193,7 @@ export class Stager {
   #complain(output: Buffer): void {
     for (const line of output.toString('utf8').split('\n')) {
       const text = line.trim();
+      if (/^tar was killed \(\d+\)$/.test(text)) this.#killed = text;
       if (text === '' || /implausibly old|in the future/.test(text)) continue;
       const reason = plainReason(text.split(': ').pop() ?? '');
       this.complaints.push(reason);

@@ -1,0 +1,253 @@
+/**
+ * Tools over there that are killed in the middle (out of memory): whatever they have not told of must not pass for something
+ * that is not there. The walk of the tree: shell.test.ts.
+ */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { eventsOf, lockstep, type Ran } from '../support/cli.ts';
+import { makeFarShell } from '../support/far-shells.ts';
+import { withPair, type Pair } from '../support/pair.ts';
+import { contents, history, write } from '../support/tree.ts';
+
+type Far = Parameters<typeof makeFarShell>[0];
+
+const busyboxPath = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
+/** Busybox's own shell, find and xargs have a stat of their own, so dash runs these, with and without xargs. */
+const fars: Record<string, { far: Far; real: string; takes: { tool: string; call: string } }> = {
+  gnu: { far: { shell: 'dash', tools: 'gnu' }, real: '/usr/bin/', takes: { tool: 'head', call: '-c\\ ' } },
+  'busybox, no xargs': {
+    far: { shell: 'dash', tools: 'busybox', without: 'xargs' },
+    real: `${busyboxPath} `,
+    takes: { tool: 'dd', call: 'bs=' },
+  },
+};
+
+interface Killing {
+  tool: string;
+  /** Which of its calls: a pattern of the shell that its arguments, joined by spaces, match. */
+  when: string;
+  /** Lines, or bytes, that it gets out before. */
+  after: string;
+  /** Not by a signal, but by itself. */
+  exits?: true;
+}
+
+interface Play {
+  pair: Pair;
+  run: (command: 'sync' | 'push' | 'pull', ...args: string[]) => Promise<Ran>;
+  /** The same while the tool is killed. */
+  cut: (command: 'sync' | 'push' | 'pull', ...args: string[]) => Promise<Ran>;
+}
+
+async function withKilled(
+  { far, real }: { far: Far; real: string },
+  { tool, when, after, exits }: Killing,
+  act: (play: Play) => Promise<void>,
+): Promise<void> {
+  await withPair(async (pair) => {
+    const flag = path.join(pair.dir, 'flag');
+    const mark = path.join(pair.dir, 'killed');
+    const own = `${real}${tool} "$@"`;
+    const end = exits === true ? 'exit 1' : 'kill -9 $$';
+    const dies = after === '' ? '' : `${own} | head ${after};`;
+    const script = `if [ -e '${flag}' ]; then case "$*" in ${when}) : >'${mark}'; ${dies} ${end} ;; esac; fi; exec ${own}`;
+    const { program, remove } = makeFarShell(far, { [tool]: script });
+    const run: Play['run'] = async (command, ...args) => {
+      const roots = command === 'pull' ? [pair.b, pair.a] : [pair.a, pair.b];
+      const state = ['--json', '--state-dir', pair.state, '--agent', 'sh'];
+      return lockstep([command, ...roots, ...state, ...args, '--', program]);
+    };
+    const cut: Play['cut'] = async (command, ...args) => {
+      fs.writeFileSync(flag, '');
+      const ran = await run(command, ...args);
+      fs.rmSync(flag);
+      expect(fs.existsSync(mark), `${tool} was not called so: ${ran.stdout}${ran.stderr}`).toBe(true);
+      expect(ran.stderr).not.toMatch(/bug in Lockstep/);
+      return ran;
+    };
+    try {
+      await act({ pair, run, cut });
+    } finally {
+      remove();
+    }
+  });
+}
+
+function expectFailed(ran: Ran, message: RegExp): void {
+  expect([ran.code, eventsOf(ran, 'error')], ran.stdout + ran.stderr).toMatchObject([1, [{}]]);
+  expect(eventsOf(ran, 'error')[0]?.['message']).toMatch(message);
+}
+
+async function expectHeals({ pair, run }: Play): Promise<void> {
+  const next = await run('sync');
+  expect(next.code, next.stdout + next.stderr).toBe(0);
+  expect(contents(pair.b)).toEqual(contents(pair.a));
+  expect(eventsOf(await run('sync'), 'action')).toEqual([]);
+  pair.expectClean();
+}
+
+const files = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`f1${i}`, `content ${i}`]));
+
+describe.each(Object.entries(fars))('over %s', (_, far) => {
+  const looking = { tool: 'stat', when: '*%N*./f1*', after: '-n 6' };
+
+  it.each([
+    ['killed', looking],
+    ['that gives up', { ...looking, exits: true }],
+  ] as const)('a stat %s while paths are looked at ends the run', async (__, killing) =>
+    withKilled(far, killing, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { ...files, other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      for (const name of Object.keys(files)) {
+        if (name.endsWith('5')) fs.rmSync(path.join(pair.a, name));
+        else write(pair.a, { [name]: 'edited' });
+      }
+      const after = contents(pair.a);
+      expectFailed(await cut('sync', '--max-delete', 'off'), /not be looked at as a whole/);
+      expect(contents(pair.a)).toEqual(after);
+      await expectHeals(play);
+      expect(contents(pair.a)).toEqual(after);
+    }),
+  );
+
+  const dead = 'dead-run';
+  const parked = `.lockstep/staging/${dead}/parked`;
+  it.each([
+    ['its names are counted', { tool: 'stat', when: '*%h*parked*', after: '' }],
+    ['it is found', { tool: 'stat', when: '*./1', after: '' }],
+    ['its name is read', { tool: 'cat', when: '*.name', after: '' }],
+  ] as const)('what a dead run had parked is not lost when a tool dies while %s', async (__, killing) =>
+    withKilled(far, killing, async ({ pair, run, cut }) => {
+      write(pair.a, { other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      write(pair.b, { [`${parked}/1`]: 'the only one', [`${parked}/1.name`]: 'd/f' });
+      expectFailed(await cut('sync'), /cannot read|not be looked at as a whole/);
+      expect(fs.readFileSync(path.join(pair.b, parked, '1'), 'utf8')).toBe('the only one');
+      expect((await run('sync')).code).toBe(0);
+      expect(history(pair.b)).toEqual({ 'd/f': ['the only one'] });
+    }),
+  );
+
+  it('a cat killed while the identity is read makes no new one', async () =>
+    withKilled(far, { tool: 'cat', when: '*.lockstep/id', after: '-c 9' }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      const id = fs.readFileSync(path.join(pair.b, '.lockstep/id'), 'utf8');
+      expectFailed(await cut('sync'), /cannot read .*\.lockstep\/id/);
+      expect(fs.readFileSync(path.join(pair.b, '.lockstep/id'), 'utf8')).toBe(id);
+      await expectHeals(play);
+    }));
+
+  it("a cat killed while another's lock is read does not free it", async () =>
+    withKilled(far, { tool: 'cat', when: '*.lockstep/lock', after: '-c 9' }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      const lock = path.join(pair.b, '.lockstep/lock');
+      const text = JSON.stringify({ host: 'elsewhere', boot: '', pid: 1, start: '', run: 'theirs', command: 'sync' });
+      fs.writeFileSync(lock, text);
+      expectFailed(await cut('sync'), /cannot read .*\.lockstep\/lock/);
+      expect(fs.readFileSync(lock, 'utf8')).toBe(text);
+      expect((await run('sync')).code).toBe(3);
+      fs.rmSync(lock);
+      await expectHeals(play);
+    }));
+
+  it('a mv killed before it has renamed a directory has not renamed it', async () =>
+    withKilled(far, { tool: 'mv', when: '*/new', after: '' }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { 'old/f': 'in it', other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      fs.renameSync(path.join(pair.a, 'old'), path.join(pair.a, 'new'));
+      const after = contents(pair.a);
+      const ran = await cut('sync');
+      expect([ran.code, eventsOf(ran, 'skip')], ran.stdout).toMatchObject([2, [{ path: 'new', why: 'failed' }]]);
+      await expectHeals(play);
+      expect(contents(pair.a)).toEqual(after);
+    }));
+
+  it('a cat killed while content is sent brings nothing torn', async () =>
+    withKilled(far, { tool: 'cat', when: '*./f1*', after: '-c 5' }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      write(pair.b, files);
+      const ran = await cut('sync');
+      expect([ran.code, eventsOf(ran, 'action')], ran.stdout).toEqual([2, []]);
+      expect(eventsOf(ran, 'skip').length).toBe(30);
+      expect(contents(pair.a)).toEqual({ other: 'o' });
+      await expectHeals(play);
+    }));
+
+  it('a cat killed while an ignore file is read ignores nothing by half of it', async () =>
+    withKilled(far, { tool: 'cat', when: '*.gitignore', after: '-c 5' }, async ({ pair, run, cut }) => {
+      write(pair.a, { other: 'o', '.gitignore': 'f13\nf14\n', ...files });
+      expect((await run('sync', '--gitignore')).code).toBe(0);
+      write(pair.b, { f14: 'theirs' });
+      await cut('sync', '--gitignore');
+      expect(contents(pair.a)['f14']).toBe('content 4');
+      expect((await run('sync', '--gitignore')).code).toBe(0);
+      expect(contents(pair.a)['f14']).toBe('content 4');
+      expect(contents(pair.b)['f14']).toBe('theirs');
+    }));
+
+  it('what a sha256sum that is killed has not told of is asked for again', async () =>
+    withKilled(far, { tool: 'sha256sum', when: '*./f1*', after: '-n 3' }, async ({ pair, run, cut }) => {
+      // Alike but for one, at a first meeting: only the content can tell.
+      write(pair.a, files);
+      write(pair.b, { ...files, f17: 'CONTENT 7' });
+      const ran = await cut('sync', '--on-conflict', 'local');
+      expect(ran.code, ran.stdout).toBe(0);
+      expect(eventsOf(ran, 'conflict')).toMatchObject([{ path: 'f17' }]);
+      expect(contents(pair.b)).toEqual(contents(pair.a));
+      expect(eventsOf(await run('sync'), 'action')).toEqual([]);
+    }));
+
+  it('a tar killed over content: what it was at gets no name without its time and mode', async () =>
+    withKilled(far, { tool: 'tar', when: '*x*', after: '' }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      write(pair.a, files);
+      expectFailed(await cut('sync'), /tar was killed/);
+      expect(contents(pair.b)).toEqual({ other: 'o' });
+      await expectHeals(play);
+    }));
+
+  it('a find killed over a run in history: its index stays', async () =>
+    withKilled(far, { tool: 'find', when: '*index.jsonl', after: '' }, async ({ pair, run, cut }) => {
+      for (const n of [1, 2]) {
+        write(pair.a, { f: `f ${n}`, g: `g ${n}`, other: 'o' });
+        expect((await run('sync', '--backup', 'all')).code).toBe(0);
+      }
+      const index = path.join(
+        pair.b,
+        '.lockstep/history',
+        fs.readdirSync(`${pair.b}/.lockstep/history`)[0] ?? '',
+        'index.jsonl',
+      );
+      const before = fs.readFileSync(index, 'utf8');
+      write(pair.a, { f: 'f 3' });
+      expect((await cut('sync', '--backup', 'all', '--keep-versions', '1')).code).toBe(0);
+      expect(history(pair.b)).toEqual({ f: ['f 2'], g: ['g 1'] });
+      expect(fs.readFileSync(index, 'utf8')).toBe(before);
+    }));
+
+  it.each([
+    ['the lock', '[0-9][0-9][0-9]*'],
+    ['content', '[0-9][0-9][0-9][0-9]*'],
+  ])('when what takes bytes from the pipe is killed over %s, the run ends', async (__, bytes) =>
+    withKilled(far, { tool: far.takes.tool, when: `${far.takes.call}${bytes}`, after: '' }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      write(pair.a, files);
+      expectFailed(await cut('sync'), /connection was lost/);
+      await expectHeals(play);
+    }),
+  );
+});
