@@ -16,7 +16,7 @@ type Far = Parameters<typeof makeFarShell>[0];
 const busyboxPath = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
 /** Busybox's own shell, find and xargs have a stat of their own, so dash runs these, with and without xargs. */
 const fars: Record<string, { far: Far; real: string; takes: { tool: string; call: string } }> = {
-  gnu: { far: { shell: 'dash', tools: 'gnu' }, real: '/usr/bin/', takes: { tool: 'head', call: '-c\\ ' } },
+  gnu: { far: { shell: 'dash', tools: 'gnu' }, real: '/usr/bin/', takes: { tool: 'dd', call: 'bs=' } },
   'busybox, no xargs': {
     far: { shell: 'dash', tools: 'busybox', without: 'xargs' },
     real: `${busyboxPath} `,

@@ -291,61 +291,6 @@ describe('a tool over there that is killed while the tree is looked at', () => {
   });
 });
 
-describe('a stat over there that is killed', () => {
-  const gnu = { shell: 'dash', tools: 'gnu' } as const;
-
-  /** @param match of its arguments, when it dies after some lines */
-  async function dying(
-    far: Far,
-    match: string,
-    act: (pair: Pair, run: (command: 'sync', ...args: string[]) => Promise<Ran>, flag: string) => Promise<void>,
-  ): Promise<void> {
-    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-flag-'));
-    const flag = path.join(dir, 'flag');
-    const stat = '/usr/bin/stat "$@"';
-    const script = `if [ -e '${flag}' ]; then case $* in ${match}) ${stat} | head -n 4; kill -9 $$ ;; esac; fi; exec ${stat}`;
-    try {
-      await withFar(far, async (pair, run) => act(pair, run, flag), { stat: script });
-    } finally {
-      fs.rmSync(dir, { recursive: true });
-    }
-  }
-
-  it.each([
-    ['by xargs', gnu],
-    ['by the shell', { ...gnu, without: 'xargs' }],
-  ])('while %s it looks at what was removed: nothing passes for gone', async (_, far) =>
-    dying(far, '*./d*/gone*', async (pair, run, flag) => {
-      const names = Array.from({ length: 30 }, (__, i) => `d${i % 3}/gone${i}`);
-      write(pair.a, { keep: 'x', ...Object.fromEntries(names.map((name) => [name, name])) });
-      expect((await run('sync')).code).toBe(0);
-      for (let i = 0; i < 3; i += 1) fs.rmSync(path.join(pair.a, `d${i}`), { recursive: true });
-      fs.writeFileSync(flag, '');
-      const cut = await run('sync', '--max-delete', 'off');
-      fs.rmSync(flag);
-      expect([cut.code, eventsOf(cut, 'error')], cut.stdout).toMatchObject([1, [{ code: 'connection' }]]);
-      expect((await run('sync', '--max-delete', 'off')).code).toBe(0);
-      expect(contents(pair.a)).toEqual({ keep: 'x' });
-      pair.expectEqual();
-    }),
-  );
-
-  it('while it looks for files that a dead run had parked: they are not taken for worthless', async () =>
-    dying(gnu, '*./1', async (pair, run, flag) => {
-      write(pair.a, { f: 'f' });
-      expect((await run('sync')).code).toBe(0);
-      const parked = path.join(pair.b, '.lockstep/staging/20200101T000000.000Z-dead/parked');
-      write(parked, { '1': 'the only one', '1.name': 'lost' });
-      fs.writeFileSync(flag, '');
-      const cut = await run('sync');
-      fs.rmSync(flag);
-      expect([cut.code, eventsOf(cut, 'error')], cut.stdout).toMatchObject([1, [{ code: 'connection' }]]);
-      expect(contents(parked)).toMatchObject({ '1': 'the only one' });
-      expect((await run('sync')).code).toBe(0);
-      expect(history(pair.b)['lost']).toEqual(['the only one']);
-    }));
-});
-
 it('restore gives a directory back its name when what was to come in its place does not', async () => {
   const full = 'echo "cp: error writing: No space left on device" >&2; exit 1';
   const { program, remove } = makeFarShell({ shell: 'dash', tools: 'gnu' }, { cp: full });

@@ -75,7 +75,8 @@ else
     [ $# = $an ] || args1 "$@"
     return $as
   }
-  args1() { "$@"; ax=$?; [ $ax -lt 126 ] || as=$ax; }
+  # As xargs says it: then more than that is said only where something may live on, see end.
+  args1() { "$@"; [ $? -lt 126 ] || as=125; }
   XARGS=0
 fi
 
