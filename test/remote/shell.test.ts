@@ -233,6 +233,27 @@ describe('cut and killed', () => {
 
   it('the controller: the far side cleans up by itself', async () => killing('controller'));
   it('the far shell: the next run cleans up', async () => killing('far'));
+
+  it('the controller, before anything was done: the root that was made goes again, too', async () =>
+    withPair(async (pair) => {
+      write(pair.a, { 'd/f': 'x' });
+      // Looking at the new root takes as long as this file is there.
+      const looking = path.join(pair.dir, 'looking');
+      const wait = `: >'${looking}'; while [ -e '${looking}' ]; do sleep 0.05; done`;
+      const find = `case $1 in /) ;; *) ${wait} ;; esac; exec /usr/bin/find "$@"`;
+      const { program, remove } = makeFarShell('dash', { find });
+      const made = path.join(pair.dir, 'new');
+      const args = ['sync', pair.a, path.join(made, 'b'), '--state-dir', pair.state, '--agent', 'sh', '--', program];
+      let child: ChildProcess | undefined;
+      const running = lockstep(args, { onStart: (started) => (child = started) });
+      await until(() => fs.existsSync(looking));
+      expect(fs.readdirSync(path.join(made, 'b'))).toEqual(['.lockstep']);
+      child?.kill('SIGKILL');
+      await running;
+      fs.rmSync(looking);
+      await until(() => !fs.existsSync(made));
+      remove();
+    }));
 });
 
 describe('a tool over there that is killed while the tree is looked at', () => {

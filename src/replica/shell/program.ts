@@ -33,7 +33,7 @@ nl='
 '
 IFS=' 	'$nl
 F='%f %s %i %d %y %z'
-S= R= Q= LOCK= HARD=1 MVT= DEAD= START=@{PWD%/}
+S= R= Q= LOCK= MADE= HARD=1 MVT= DEAD= START=@{PWD%/}
 mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
 # DEAD: something that the command ran was killed. What it started may live on and write into what is answered next, and what it
 # has not told of would be taken for gone: such an answer is the last one (session.ts).
@@ -127,6 +127,7 @@ bye() {
   if [ -n "$S" ]; then wipe "$S"; S=; fi
   if [ -n "$R" ] && [ ! -h "$Q/.lockstep" ]; then set +f; rm -f -- "$Q"/.lockstep/*.$$; set -f; fi
   if [ -n "$LOCK" ]; then free; bare; fi
+  [ -z "$MADE" ] || unmade
   exit 0
 }
 free() {
@@ -158,19 +159,20 @@ probe() {
 }
 ids() { find "$1" -prune -printf '%D:%i\n'; }
 
-# Makes a root, and says which directories had to be made.
+# Makes a root, and says which directories had to be made. They go again with us until there is something to keep them for (MADE).
 make() {
   fromstart
   m=$N; made=
   while [ ! -d "$m" ] && [ ! -h "$m" ] && [ -n "$m" ]; do made=$m; m=@{m%/*}; done
   (umask 022; mkdir -p -- "$N") 2>&1 || return 1
+  MADE=$made; MADEROOT=$N
   printf '%s' "$made"
 }
 # Removes them again, as far as they are empty.
-unmake() {
-  line; u=$N; line
+unmade() {
   cd /
-  while rmdir -- "$u" 2>/dev/null; do [ "$u" != "$N" ] || break; u=@{u%/*}; done
+  while rmdir -- "$MADEROOT" 2>/dev/null; do [ "$MADEROOT" != "$MADE" ] || break; MADEROOT=@{MADEROOT%/*}; done
+  MADE=
 }
 open() { fromstart; cd -P -- "$N" && R=$PWD && Q=@{R%/}; }
 

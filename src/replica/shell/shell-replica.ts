@@ -166,7 +166,7 @@ export class ShellReplica implements Replica {
 
   async apply(batch: ApplyBatch, control: Control, content?: AsyncIterable<Uint8Array>): Promise<StepResult[]> {
     const opened = this.#writable();
-    opened.madeFrom = undefined;
+    this.#keepMade(opened);
     const { root } = opened;
     const bring: Bring | undefined =
       content === undefined ? undefined : async (stager, task) => receiveContent(root, stager, task, content);
@@ -180,7 +180,7 @@ export class ShellReplica implements Replica {
       return (await readOwn(this.#session, name))?.toString('utf8').trim();
     }
     const opened = this.#writable();
-    opened.madeFrom = undefined;
+    this.#keepMade(opened);
     const { identity } = opened;
     if (identity.isNew) await writeOwn(this.#session, 'id', `${identity.id}\n`);
     identity.isNew = false;
@@ -240,10 +240,16 @@ export class ShellReplica implements Replica {
   /** The far program does the same by itself when the line is cut (`bye`). */
   async #putAway(opened: Opened | undefined): Promise<void> {
     if (opened?.root.request.access !== 'write') return;
-    const { root, madeFrom } = opened;
     await this.#session.run({ code: 'putaway', limit: 1 << 16 });
-    if (madeFrom !== undefined)
-      await this.#session.run({ code: 'unmake', input: lineInput(root.path, madeFrom), limit: 1 << 16 });
+    if (opened.madeFrom !== undefined) await this.#session.run({ code: 'unmade', limit: 1 << 16 });
+  }
+
+  /** There is something now to keep a root for that had to be made. */
+  #keepMade(opened: Opened): void {
+    if (opened.madeFrom === undefined) return;
+    opened.madeFrom = undefined;
+    // Not waited for: what comes next is behind it in the pipe, and must keep its own order.
+    this.#session.run({ code: 'MADE=', limit: 64 }).catch(() => undefined);
   }
 
   #place(): FarPlace {
