@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { eventsOf, lockstep } from '../support/cli.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { eventsOf, keepsSeconds, lockstep, overShell } from '../support/cli.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, write } from '../support/tree.ts';
 
@@ -63,24 +63,34 @@ async function withDeep(depth: number, name: string, act: (pair: Pair) => Promis
 const levels = [1000, 'ddd'] as const;
 
 describe('58: a thousand levels', () => {
-  it.each([
+  beforeEach((context) => {
+    // names.test.ts goes as deep as is bearable.
+    if (keepsSeconds) context.skip('busybox’s tar takes a minute for a thousand levels, each time');
+  });
+
+  it.for([
     ['in all', ...levels],
     ['and more, beyond the longest path', 2100, 'dd'],
     ['of bytes in names of three bytes a character', 20, '深'.repeat(85)],
-  ])('%s are synced, rest, and are synced again after an edit at the bottom', async (_, depth, name) =>
-    withDeep(depth, name, async (pair) => {
-      expect(filesIn(pair.b)).toEqual(filesIn(pair.a));
-      expect(filesIn(pair.b)).toHaveLength(Math.ceil(depth / 100) + 1);
-      expect(directoriesIn(pair.b)).toBe(depth + 1);
-      const idle = await pair.sync();
-      expect(idle.code, idle.stderr.slice(0, 2000)).toBe(0);
-      expect(eventsOf(idle, 'action')).toEqual([]);
-      execFileSync('find', ['.', '-name', 'f', '-execdir', 'sh', '-c', 'echo edited >> f', ';'], { cwd: pair.b });
-      const again = await pair.sync();
-      expect(again.code, again.stderr.slice(0, 2000)).toBe(0);
-      expect(filesIn(pair.a)).toEqual(filesIn(pair.b));
-      expect(filesIn(pair.a).some((line) => line.includes('edited'))).toBe(true);
-    }),
+  ] as const)(
+    '%s are synced, rest, and are synced again after an edit at the bottom',
+    async ([, depth, name], context) => {
+      const isLong = (Buffer.byteLength(name) + 1) * depth > 4096;
+      if (overShell && isLong) context.skip('paths that long are left alone over there, and told: names.test.ts, 58');
+      await withDeep(depth, name, async (pair) => {
+        expect(filesIn(pair.b)).toEqual(filesIn(pair.a));
+        expect(filesIn(pair.b)).toHaveLength(Math.ceil(depth / 100) + 1);
+        expect(directoriesIn(pair.b)).toBe(depth + 1);
+        const idle = await pair.sync();
+        expect(idle.code, idle.stderr.slice(0, 2000)).toBe(0);
+        expect(eventsOf(idle, 'action')).toEqual([]);
+        execFileSync('find', ['.', '-name', 'f', '-execdir', 'sh', '-c', 'echo edited >> f', ';'], { cwd: pair.b });
+        const again = await pair.sync();
+        expect(again.code, again.stderr.slice(0, 2000)).toBe(0);
+        expect(filesIn(pair.a)).toEqual(filesIn(pair.b));
+        expect(filesIn(pair.a).some((line) => line.includes('edited'))).toBe(true);
+      });
+    },
   );
 
   it('are deleted, kept in history, and come back from there', async () =>
