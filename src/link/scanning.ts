@@ -7,6 +7,7 @@ import { Listing } from '../tree/listing.ts';
 import { listingNow, type ReconcileInput, type SideState } from '../reconcile/input.ts';
 import { sourceOf, type ReconcileOptions, type Side } from '../reconcile/options.ts';
 import type { OpenedRoot, Replica, ScanRequest, ScanResult } from '../replica/replica.ts';
+import { nothingFound } from '../replica/scan-result.ts';
 import type { Baseline } from './baseline/baseline.ts';
 import { scanRequestOf } from './foresee.ts';
 import { ignoreFilesFor } from './ignore-files.ts';
@@ -86,16 +87,7 @@ function emptyScan(rules: IgnoreRules, root?: Entry): ScanResult {
   const changed = new Tree();
   changed.root = root;
   changed.setListing('', Listing.empty);
-  return {
-    changed,
-    unreadable: [],
-    ignoredIn: [],
-    ignoreFiles: [],
-    entries: 0,
-    bytes: 0,
-    unmatchedPatterns: [...rules.patterns],
-    mountsGone: [],
-  };
+  return { ...nothingFound(), changed, unmatchedPatterns: [...rules.patterns] };
 }
 
 /** Tells of directories that could not be read, and of options that do nothing. */

@@ -17,6 +17,7 @@ import type { Tree } from '../../tree/tree.ts';
 import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../explain-changes.ts';
 import { DirectoryDigest, digestSet, listingDigest } from '../listing-digest.ts';
 import type { ScanRequest, ScanResult } from '../replica.ts';
+import { nothingFound } from '../scan-result.ts';
 import { looksAsRecorded, type AsRecorded, type FoundDirectory } from './as-recorded.ts';
 import type { ScanHelp } from './scan-help.ts';
 import { digestFound } from './digest-found.ts';
@@ -438,17 +439,8 @@ function moveTo(dir: string): boolean {
   }
 }
 
-function nothingYet(): Omit<ScanResult, 'changed'> & { complete: { dir: RelPath; mark: number }[] } {
-  return {
-    unreadable: [],
-    ignoredIn: [],
-    ignoreFiles: [],
-    entries: 0,
-    bytes: 0,
-    unmatchedPatterns: [],
-    mountsGone: [],
-    complete: [],
-  };
+function nothingYet(): ScannedPart['result'] & { complete: { dir: RelPath; mark: number }[] } {
+  return { ...nothingFound(), complete: [] };
 }
 
 function unreadableRoot(root: string, error: unknown): GuardError {

@@ -21,6 +21,7 @@ import { Tree } from '../../tree/tree.ts';
 import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../explain-changes.ts';
 import { DirectoryDigest, digestSet, listingDigest } from '../listing-digest.ts';
 import type { Control, ScanRequest, ScanResult } from '../replica.ts';
+import { nothingFound } from '../scan-result.ts';
 import { guarded, type FarRoot } from './far-root.ts';
 import { lineOf } from './names.ts';
 import { prunable } from './prune-names.ts';
@@ -48,16 +49,7 @@ class Scanner {
   readonly #dirs = new Map<RelPath, FoundDirectory>();
   readonly #previous: readonly Tree[];
   readonly #digests: ReadonlySet<string>;
-  readonly #result: ScanResult = {
-    changed: new Tree(),
-    unreadable: [],
-    ignoredIn: [],
-    ignoreFiles: [],
-    entries: 0,
-    bytes: 0,
-    unmatchedPatterns: [],
-    mountsGone: [],
-  };
+  readonly #result: ScanResult = { ...nothingFound(), changed: new Tree() };
   #rootEntry: Entry | undefined;
   #rootDev = 0;
   /** Between these moments of its clock everything was looked at, ns. */
