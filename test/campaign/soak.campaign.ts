@@ -44,6 +44,9 @@ it.each(Object.entries(served))(`with %s over there, ${minutes} minutes (LOCKSTE
         '5',
         '--on-conflict',
         'local',
+        // What all share is fought over hundreds of times in an hour, and all of it is looked for at the end.
+        '--keep-versions',
+        '0',
         ...agent,
       ];
       const ssh = sshd.sshOptions.map((option) => `--ssh-option=${option}`);
