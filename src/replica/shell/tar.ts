@@ -25,11 +25,18 @@ export interface ArchiveOptions {
 /** One archive, made in memory. */
 export class ArchiveWriter {
   readonly #options: ArchiveOptions;
+  /** A header, but for what is the entry's own. */
+  readonly #blank = Buffer.alloc(blockBytes);
   #buffer: Buffer;
   #used = 0;
 
   constructor(options: ArchiveOptions, bytes = 1 << 16) {
     this.#options = options;
+    octal(this.#blank, 108, 8, options.uid);
+    octal(this.#blank, 116, 8, options.gid);
+    // Spaces where its sum will be.
+    this.#blank.write('        ', 148, 'latin1');
+    this.#blank.write('ustar  \0', 257, 'latin1');
     this.#buffer = Buffer.allocUnsafe(bytes);
   }
 
@@ -102,20 +109,17 @@ export class ArchiveWriter {
 
   #header(h: { name: Buffer; target: Buffer; mode: number; size: number; seconds: bigint; type: string }): void {
     this.#reserve(blockBytes);
-    const block = this.#buffer.subarray(this.#used, this.#used + blockBytes).fill(0);
+    const block = this.#buffer.subarray(this.#used, this.#used + blockBytes);
+    block.set(this.#blank);
     block.set(h.name, 0);
-    octal(block, 100, 8, BigInt(h.mode));
-    octal(block, 108, 8, BigInt(this.#options.uid));
-    octal(block, 116, 8, BigInt(this.#options.gid));
-    octal(block, 124, 12, BigInt(h.size));
-    octal(block, 136, 12, h.seconds);
-    block.write('        ', 148, 'latin1');
-    block.write(h.type, 156, 'latin1');
+    octal(block, 100, 8, h.mode);
+    octal(block, 124, 12, h.size);
+    octal(block, 136, 12, Number(h.seconds));
+    block[156] = h.type.charCodeAt(0);
     block.set(h.target, 157);
-    block.write('ustar  \0', 257, 'latin1');
     let sum = 0;
-    for (const byte of block) sum += byte;
-    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+    for (let i = 0; i < blockBytes; i += 1) sum += block[i] ?? 0;
+    octal(block, 148, 7, sum);
     this.#used += blockBytes;
   }
 
@@ -135,19 +139,23 @@ export class ArchiveWriter {
 
 const empty = Buffer.alloc(0);
 
-/** A number in octal, or, where it is too large or too small for that, in base 256 as GNU has it. */
-function octal(block: Buffer, at: number, width: number, value: bigint): void {
-  const digits = value.toString(8);
-  if (value >= 0n && digits.length < width) {
-    block.write(`${digits.padStart(width - 1, '0')}\0`, at, 'latin1');
+/** A whole number in octal, or, where it is too large or too small for that, in base 256 as GNU has it. */
+function octal(block: Buffer, at: number, width: number, value: number): void {
+  if (value < 0 || value >= 8 ** (width - 1)) {
+    let rest = BigInt(value);
+    for (let i = at + width - 1; i > at; i -= 1) {
+      block[i] = Number(rest & 255n);
+      rest >>= 8n;
+    }
+    block[at] = value < 0 ? 0xff : 0x80;
     return;
   }
   let rest = value;
-  for (let i = at + width - 1; i > at; i -= 1) {
-    block[i] = Number(rest & 255n);
-    rest >>= 8n;
+  for (let i = at + width - 2; i >= at; i -= 1) {
+    block[i] = 48 + (rest % 8);
+    rest = Math.floor(rest / 8);
   }
-  block[at] = value < 0n ? 0xff : 0x80;
+  block[at + width - 1] = 0;
 }
 
 /** `27 mtime=1350244992.023960\n`: the length counts itself. */
