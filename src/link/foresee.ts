@@ -2,25 +2,32 @@
 import { sourceOf, type Side } from '../reconcile/options.ts';
 import type { OpenRequest, ScanRequest } from '../replica/replica.ts';
 import { Baseline } from './baseline/baseline.ts';
-import { linkIdOf } from './link-id.ts';
+import { linkIdOf, type LinkId } from './link-id.ts';
 import type { LinkOptions } from './options.ts';
+
+/** A link's record, read before its roots were locked: good for as long as `isCurrent`, and under the locks only then. */
+export interface EarlyRecord {
+  link: LinkId;
+  baseline: Baseline;
+}
 
 /**
  * The first scan of either side, if all is as at the last run. It is a guess: whoever acts on it must see that the real request
  * is the same.
  *
  * @param places of the roots (`placeOnHost`)
- * @returns undefined where there is no telling
+ * @returns also the record that says so; undefined where there is no telling
  */
 export function foreseeScans(
   options: LinkOptions,
   places: Record<Side, string>,
-): Record<Side, ScanRequest> | undefined {
+): { scans: Record<Side, ScanRequest>; record: EarlyRecord } | undefined {
   if (options.rebaseline || options.cleanOutFirst) return undefined;
   try {
-    const { id, swapped } = linkIdOf(places.a, places.b);
-    const baseline = Baseline.load(options.stateDir, id, swapped);
-    return { a: scanRequestOf('a', options, baseline), b: scanRequestOf('b', options, baseline) };
+    const link = linkIdOf(places.a, places.b);
+    const baseline = Baseline.load(options.stateDir, link.id, link.swapped);
+    const scans = { a: scanRequestOf('a', options, baseline), b: scanRequestOf('b', options, baseline) };
+    return { scans, record: { link, baseline } };
   } catch {
     // A state that cannot be read is told when it is needed.
     return undefined;

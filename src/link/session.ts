@@ -10,7 +10,7 @@ import { isMirror, sourceOf, type Mode, type Side } from '../reconcile/options.t
 import type { Control, OpenedRoot, OpenRequest, Replica, RootProbe } from '../replica/replica.ts';
 import { Baseline } from './baseline/baseline.ts';
 import type { Listener } from './events.ts';
-import { accessTo, scanRequestOf } from './foresee.ts';
+import { accessTo, scanRequestOf, type EarlyRecord } from './foresee.ts';
 import { linkIdOf, placeOnHost, type LinkId } from './link-id.ts';
 import { Journal } from './journal.ts';
 import type { LinkOptions } from './options.ts';
@@ -32,6 +32,8 @@ export interface LinkRequest {
   signal: AbortSignal;
   /** Sides whose root is locked by another replica of this run (`OpenRequest.joins`). */
   guests?: readonly Side[];
+  /** Gives away, once, what was read of the record for a guess at what the roots would be asked. */
+  takeRecord?: () => EarlyRecord | undefined;
 }
 
 export class Session {
@@ -182,8 +184,10 @@ export class Session {
   }
 
   #loadBaseline(linkId: string, swapped: boolean, report: Report): Baseline {
-    const { options } = this.request;
-    const baseline = Baseline.load(options.stateDir, linkId, swapped);
+    const { options, takeRecord } = this.request;
+    const early = takeRecord?.();
+    const isThis = early?.link.id === linkId && early.link.swapped === swapped && early.baseline.isCurrent;
+    const baseline = isThis ? early.baseline : Baseline.load(options.stateDir, linkId, swapped);
     if (baseline.lost !== undefined) {
       report.warning(
         `what was agreed at the last run cannot be used: ${baseline.lost.reason}. ` +

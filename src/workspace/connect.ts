@@ -46,16 +46,16 @@ export async function connectPair(
   const { openRoot, openRoots } = await import('./remote.ts');
   const failed = new AbortController();
   const connecting = { ...control, signal: AbortSignal.any([control.signal, failed.signal]) };
-  const opening =
+  const { roots: opening, ...known } =
     once === undefined
-      ? [openRoot(endpoints.a, settings, connecting), openRoot(endpoints.b, settings, connecting)]
+      ? { roots: [endpoints.a, endpoints.b].map((endpoint) => openRoot(endpoint, settings, connecting)) }
       : openRoots(endpoints, once, settings, connecting);
   const both = Promise.all(opening);
   both.catch(() => failed.abort());
   try {
     const [a, b] = await both;
     if (a === undefined || b === undefined) throw new Error('two roots were opened');
-    return { roots: { a: a.name, b: b.name }, replicas: { a: a.replica, b: b.replica } };
+    return { roots: { a: a.name, b: b.name }, replicas: { a: a.replica, b: b.replica }, ...known };
   } catch (error) {
     await closeAll(opening);
     throw error;

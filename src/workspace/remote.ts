@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { LockstepError, UsageError } from '../base/errors.ts';
-import { foreseeScans } from '../link/foresee.ts';
+import { foreseeScans, type EarlyRecord } from '../link/foresee.ts';
 import { placeOnHost } from '../link/link-id.ts';
 import type { LinkOptions } from '../link/options.ts';
 import type { Side } from '../reconcile/options.ts';
@@ -42,15 +42,21 @@ interface OpenControl {
   onDetail?: ((line: string) => void) | undefined;
 }
 
+/** Two roots on their way, and what is read of their link's record for it. */
+interface Opening {
+  roots: Promise<OpenRoot>[];
+  takeRecord?: () => EarlyRecord | undefined;
+}
+
 /** Opens two roots of which at least one is far away. */
 export function openRoots(
   { a, b }: Record<Side, Endpoint>,
   link: LinkOptions,
   settings: RemoteSettings,
   control: OpenControl,
-): Promise<OpenRoot>[] {
+): Opening {
   if (a.kind !== 'local' && b.kind !== 'local') {
-    return [a, b].map((endpoint) => openRoot(endpoint, settings, control));
+    return { roots: [a, b].map((endpoint) => openRoot(endpoint, settings, control)) };
   }
   const [near, far] = a.kind === 'local' ? (['a', 'b'] as const) : (['b', 'a'] as const);
   const ends = { a, b };
@@ -60,13 +66,14 @@ export function openRoots(
   const ahead = new LookAhead(local, { near: nearEnd.path, far: farEnd, nearSide: near }, link, control.signal);
   const here = Promise.resolve({ replica: local, name: path.resolve(nearEnd.path) });
   const there = openRoot(farEnd, settings, control, ahead);
-  return near === 'a' ? [here, there] : [there, here];
+  return { roots: near === 'a' ? [here, there] : [there, here], takeRecord: () => ahead.takeRecord() };
 }
 
 /** While the far side is being connected to: what can be done here on the guess that all is as at the last run. */
 class LookAhead {
   #digests: PreparedDigests | undefined;
   #farRequest: ScanRequest | undefined;
+  #record: EarlyRecord | undefined;
   #begun = false;
 
   constructor(
@@ -90,6 +97,13 @@ class LookAhead {
     return request;
   }
 
+  /** What all this rests on, so that it need not be read again. */
+  takeRecord(): EarlyRecord | undefined {
+    const record = this.#record;
+    this.#record = undefined;
+    return record;
+  }
+
   begin(): void {
     const { near, far, nearSide } = this.ends;
     // Where a path that starts from a home leads is not known yet.
@@ -102,13 +116,15 @@ class LookAhead {
       const places = nearSide === 'a' ? { a: nearPlace, b: farPlace } : { a: farPlace, b: nearPlace };
       const foreseen = foreseeScans(this.link, places);
       if (foreseen === undefined) return;
-      const { previous } = foreseen[farSide];
+      const { scans, record } = foreseen;
+      this.#record = record;
+      const { previous } = scans[farSide];
       if (previous.as === 'packed' && previous.layers.length > 0) {
         this.#digests = prepareDigests(previous.layers);
         const { salt, digests } = this.#digests;
-        this.#farRequest = { ...foreseen[farSide], previous: { as: 'digests', salt, digests } };
+        this.#farRequest = { ...scans[farSide], previous: { as: 'digests', salt, digests } };
       }
-      this.local.lookAhead(near, foreseen[nearSide], this.signal);
+      this.local.lookAhead(near, scans[nearSide], this.signal);
     } catch {
       // A guess that fails is none: what is wrong is told by whoever needs it.
     }

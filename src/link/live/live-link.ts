@@ -4,10 +4,9 @@
  */
 import { monotonicMs } from '../../base/clock.ts';
 import { GuardError, InterruptedError, LockstepError } from '../../base/errors.ts';
-import type { Side } from '../../reconcile/options.ts';
-import type { Replica } from '../../replica/replica.ts';
 import type { LinkEvent, Listener, PassSummary } from '../events.ts';
 import type { LinkOptions } from '../options.ts';
+import type { LinkRequest } from '../session.ts';
 import { Connected, type LiveSettings } from './connected.ts';
 import { backoffMs, initialState, nextState, type CheckReason, type LiveInput, type LiveState } from './state.ts';
 import { Told } from './told.ts';
@@ -29,11 +28,7 @@ export interface LiveOptions extends LiveSettings {
   rescanMs: number;
 }
 
-export interface Connection {
-  roots: Record<Side, string>;
-  replicas: Record<Side, Replica>;
-  guests?: readonly Side[];
-}
+export type Connection = Pick<LinkRequest, 'roots' | 'replicas' | 'guests' | 'takeRecord'>;
 
 export interface LiveRequest {
   /** Makes replicas for both roots; called again after a connection was lost. */
