@@ -78,11 +78,15 @@ function checkOne(root: string, probe: RootProbe, mustExist: boolean, known: boo
   }
 }
 
-function checkOverlap(roots: Record<Side, string>, probes: Probes): void {
+/** @throws GuardError when two roots are one, or lie one in the other */
+export function checkOverlap(roots: Record<Side, string>, probes: Probes): void {
   const { a, b } = probes;
-  if (a.host !== b.host) return;
-  const same = a.realPath === b.realPath || (a.inode !== '' && a.inode === b.inode);
-  if (!same && !contains(a.realPath, b.realPath) && !contains(b.realPath, a.realPath)) return;
+  const areNeighbours = a.host === b.host;
+  // Reached by another way, its path may be another, and the same path another directory: as in a container.
+  const haveOneKernel = areNeighbours || (a.boot !== undefined && a.boot === b.boot);
+  const same = (areNeighbours && a.realPath === b.realPath) || (haveOneKernel && a.inode !== '' && a.inode === b.inode);
+  const nested = areNeighbours && (contains(a.realPath, b.realPath) || contains(b.realPath, a.realPath));
+  if (!same && !nested) return;
   const how = same ? 'are the same directory' : 'lie one inside the other';
   throw new GuardError('roots-overlap', `${escapeControls(roots.a)} and ${escapeControls(roots.b)} ${how}`, {
     path: roots.b,

@@ -32,6 +32,8 @@ export interface LinkRequest {
   signal: AbortSignal;
   /** Sides whose root is locked by another replica of this run (`OpenRequest.joins`). */
   guests?: readonly Side[];
+  /** Told what the second root is before anything is opened. @throws what is to keep it from that */
+  meet?: (remote: RootProbe) => void;
   /** Gives away, once, what was read of the record for a guess at what the roots would be asked. */
   takeRecord?: () => EarlyRecord | undefined;
 }
@@ -101,6 +103,7 @@ export class Session {
     const link = linkIdOf(placeOf(a), placeOf(b));
     let baseline = this.#loadBaseline(link.id, link.swapped, report);
     checkRoots(roots, probes, options, baseline.exists && !options.rebaseline);
+    this.request.meet?.(probes.b);
     if (looksAhead && baseline.exists && !options.cleanOutFirst) this.#lookAhead(probes, baseline);
     await this.#open(probes, report);
     // Another run may have come to its end between the reading and the locks.

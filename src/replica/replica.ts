@@ -40,6 +40,8 @@ export interface RootProbe {
   reason?: string;
   /** The machine that it is on, by the name it was reached by; this one when absent. */
   host?: string;
+  /** The kernel that its inode is told by, and the time since that started: a directory has one inode there, by whatever way. */
+  boot?: string;
 }
 
 /** What a replica's file system and system can do; differences by platform are asked for here, never guessed. */

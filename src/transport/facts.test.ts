@@ -15,6 +15,7 @@ describe('facts', () => {
       'home /home/a b',
       'pwd /',
       'clock 1700000000',
+      'boot 0b1e2c3d-0000-4000-8000-00000000000f',
       'tools  find tar nonsense',
       'tried v16.1.0 /usr/bin/node',
       'tried none /opt/a b/node',
@@ -28,6 +29,7 @@ describe('facts', () => {
       workingDirectory: '/',
       userHome: undefined,
       clock: { seconds: 1_700_000_000, readAtMs: 5 },
+      boot: '0b1e2c3d-0000-4000-8000-00000000000f',
       tools: new Set(['find', 'tar']),
       node: { path: '/x y/node', version: 'v20.1.0' },
       tried: [

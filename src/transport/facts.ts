@@ -20,6 +20,8 @@ export interface FarFacts {
   userHome: string | undefined;
   /** Its clock in whole seconds since 1970, and ours in milliseconds when that was read here (a little later). */
   clock: { seconds: number; readAtMs: number } | undefined;
+  /** What its kernel calls itself since it was started. */
+  boot: string | undefined;
   /** Which of the tools asked for are there. */
   tools: ReadonlySet<string>;
   /** The Node that would run a program there; none when there is none, or none is new enough. */
@@ -50,6 +52,7 @@ export function parseFacts(lines: Uint8Array, readAtMs: number): FarFacts {
     workingDirectory: absolute(values.get('pwd')),
     userHome: absolute(values.get('userhome')),
     clock: seconds === undefined ? undefined : { seconds, readAtMs },
+    boot: /^[0-9a-f-]{36}$/.exec(values.get('boot') ?? '')?.[0],
     tools: new Set(probedTools.filter((tool) => tools.has(tool))),
     node: node === undefined ? undefined : parseNode(node),
     tried,

@@ -56,6 +56,7 @@ const statements = [
   'p home "${HOME-}"',
   'p pwd "$(pwd)"',
   'p clock "$(date +%s 2>/dev/null)"',
+  'b=; { IFS= read -r b </proc/sys/kernel/random/boot_id; } 2>/dev/null; p boot "$b"',
   'if [ -n "$4" ]; then eval "u=~$4"; p userhome "$u"; fi',
   `t=; for c in ${probedTools.join(' ')}; do if command -v "$c" >/dev/null 2>&1; then t="$t $c"; fi; done; p tools "$t"`,
   'g=; HOME=${HOME-}',

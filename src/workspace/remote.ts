@@ -188,9 +188,10 @@ export async function openRoot(
   const { node } = far.facts;
   if (node !== undefined) control.onDetail?.(`Node ${node.version ?? ''} (${node.path})`);
   program ??= packProgram(fs.readFileSync(agentFile));
-  const { root } = far;
+  const { root, facts } = far;
   startedAt = Date.now();
-  return arrived(await connected(endpoint, await far.startAgent(program), { ...known, root, startedAt }));
+  const boot = facts.boot;
+  return arrived(await connected(endpoint, await far.startAgent(program), { ...known, root, startedAt, boot }));
 }
 
 /** What only the agent's wire can do is refused where a plain shell serves: an option must not be taken and then ignored. */
@@ -205,7 +206,7 @@ function refuseWithoutNode(name: string, { compress, bytesPerSecond = 0 }: Remot
 async function connected(
   endpoint: RemoteEndpoint,
   { kind, process }: AgentConnection | ServedConnection,
-  known: Pick<RemoteOptions, 'root' | 'connection' | 'signal' | 'startedAt' | 'prepared' | 'ahead'>,
+  known: Pick<RemoteOptions, 'root' | 'connection' | 'signal' | 'startedAt' | 'prepared' | 'ahead' | 'boot'>,
 ): Promise<OpenRoot> {
   const name = formatEndpoint(endpoint);
   try {

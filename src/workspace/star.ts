@@ -13,9 +13,11 @@ import { runCycle } from '../link/cycle.ts';
 import type { LinkEvent, Summary } from '../link/events.ts';
 import type { Connection } from '../link/live/live-link.ts';
 import type { LinkOptions } from '../link/options.ts';
+import { checkOverlap } from '../link/roots.ts';
 import { sourceOf } from '../reconcile/options.ts';
 import { startAgentThread } from '../replica/agent/thread.ts';
 import { LocalReplica } from '../replica/local/local-replica.ts';
+import type { RootProbe } from '../replica/replica.ts';
 import type { Endpoint } from '../transport/endpoint.ts';
 import { endpointOf, type ConnectControl } from './connect.ts';
 import type { Direction } from './direction.ts';
@@ -48,6 +50,8 @@ export function checkStar(
 export class Hub {
   readonly root: string;
   readonly #replica = new LocalReplica();
+  /** The remotes as they were found, by what they were named. */
+  readonly #met = new Map<string, { name: string; probe: RootProbe }>();
   #isLocked = false;
 
   constructor(local: string, direction: Direction) {
@@ -79,6 +83,19 @@ export class Hub {
     this.#isLocked = true;
   }
 
+  /**
+   * Takes note of where a remote is.
+   *
+   * @throws GuardError when it is, or lies in, another one: by names alone that cannot be seen, nor by the locks of links that
+   *   come one after the other
+   */
+  meet(remote: string, name: string, probe: RootProbe): void {
+    for (const [other, known] of this.#met) {
+      if (other !== remote) checkOverlap({ a: known.name, b: name }, { a: known.probe, b: probe });
+    }
+    this.#met.set(remote, { name, probe });
+  }
+
   async close(): Promise<void> {
     await this.#replica.close();
   }
@@ -87,18 +104,20 @@ export class Hub {
 /** Replicas for one of a star's links. */
 export async function hubRoots(
   hub: Hub,
-  endpoint: Endpoint,
+  { remote, endpoint }: { remote: string; endpoint: Endpoint },
   settings: RemoteSettings,
   control: ConnectControl,
 ): Promise<Connection> {
   const { guests, root } = hub;
   if (endpoint.kind === 'local') {
     const roots = { a: root, b: path.resolve(endpoint.path) };
-    return { roots, replicas: { a: startAgentThread(), b: startAgentThread() }, guests };
+    const meet = (probe: RootProbe): void => hub.meet(remote, roots.b, probe);
+    return { roots, replicas: { a: startAgentThread(), b: startAgentThread() }, guests, meet };
   }
   const { openRoot } = await import('./remote.ts');
   const { replica, name } = await openRoot(endpoint, settings, control);
-  return { roots: { a: root, b: name }, replicas: { a: new LocalReplica(), b: replica }, guests };
+  const meet = (probe: RootProbe): void => hub.meet(remote, name, probe);
+  return { roots: { a: root, b: name }, replicas: { a: new LocalReplica(), b: replica }, guests, meet };
 }
 
 export interface StarRequest extends Omit<SyncRequest, 'onEvent'> {
@@ -144,7 +163,7 @@ export async function star(
       const ran = await Promise.all(
         todo.map(async (remote): Promise<StarResult> => {
           try {
-            const connection = await hubRoots(hub, endpointOf(remote), settings, control);
+            const connection = await hubRoots(hub, { remote, endpoint: endpointOf(remote) }, settings, control);
             const listener = (event: LinkEvent): void => onEvent?.(event, remote);
             const once = first ? options : { ...options, rebaseline: false, cleanOutFirst: false };
             return { remote, summary: await runCycle({ ...connection, options: once, listener, signal }) };

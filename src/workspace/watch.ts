@@ -84,7 +84,7 @@ async function run(
       const listener: Listener = (event) => onEvent?.(event, remote);
       const connect = async (connecting: AbortSignal): Promise<Connection> => {
         const control = { signal: connecting, onDetail, ...(onStderr === undefined ? {} : { onStderr }) };
-        if (hub !== undefined) return hubRoots(hub, endpoint, settings, control);
+        if (hub !== undefined) return hubRoots(hub, { remote, endpoint }, settings, control);
         return connectPair({ a, b: endpoint }, settings, control, spare);
       };
       const link = new LiveLink({ connect, options, live, listener, signal: stop, endures: hub !== undefined });

@@ -28,7 +28,7 @@ export interface LiveOptions extends LiveSettings {
   rescanMs: number;
 }
 
-export type Connection = Pick<LinkRequest, 'roots' | 'replicas' | 'guests' | 'takeRecord'>;
+export type Connection = Pick<LinkRequest, 'roots' | 'replicas' | 'guests' | 'meet' | 'takeRecord'>;
 
 export interface LiveRequest {
   /** Makes replicas for both roots; called again after a connection was lost. */

@@ -24,6 +24,8 @@ export interface RemoteOptions {
   name: string;
   /** Identifies the machine that it is on. */
   place: string;
+  /** What the kernel over there calls itself since it was started, where that is known. */
+  boot?: string | undefined;
   /** A moment before the agent was started, by our clock, ms: it has greeted since. */
   startedAt: number;
   connection: Pick<ConnectionOptions, 'compress' | 'bytesPerSecond' | 'heartbeatMs' | 'silenceMs'>;
@@ -173,7 +175,8 @@ export class RemoteReplica extends AgentClient {
 
   override async probe(): Promise<RootProbe> {
     const probe = await super.probe(this.#options.root);
-    return { ...probe, host: this.#options.place };
+    const { place, boot } = this.#options;
+    return { ...probe, host: place, ...(boot === undefined ? {} : { boot }) };
   }
 
   override async open(request: OpenRequest): Promise<OpenedRoot> {

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { errnoCode, reasonOf } from '../../base/errors.ts';
 import type { RootProbe } from '../replica.ts';
-import { isDangerous } from './platform.ts';
+import { bootId, isDangerous } from './platform.ts';
 
 export function probeRoot(root: string): RootProbe {
   const missing = { kind: 'missing', realPath: realPathOfMissing(root), inode: '' } as const;
@@ -12,7 +12,8 @@ export function probeRoot(root: string): RootProbe {
     const stats = fs.statSync(root, { bigint: true });
     const realPath = fs.realpathSync(root);
     const kind = stats.isDirectory() ? 'directory' : 'other';
-    return { kind, realPath, inode: `${stats.dev}:${stats.ino}`, dangerous: isDangerous(realPath) };
+    const inode = `${stats.dev}:${stats.ino}`;
+    return { kind, realPath, inode, dangerous: isDangerous(realPath), boot: bootId() };
   } catch (error) {
     if (errnoCode(error) === 'ENOENT') return { ...missing, dangerous: isDangerous(missing.realPath) };
     if (errnoCode(error) === 'ENOTDIR') return { ...missing, kind: 'other', dangerous: false };

@@ -137,7 +137,7 @@ export class ShellReplica implements Replica {
 
   async probe(): Promise<RootProbe> {
     const probe = await probeFar({ session: this.#session }, this.#options.root);
-    return { ...probe, host: this.#options.place };
+    return { ...probe, host: this.#options.place, ...(this.tools.boot === '' ? {} : { boot: this.tools.boot }) };
   }
 
   async open(request: OpenRequest): Promise<OpenedRoot> {
