@@ -59,6 +59,35 @@ export function sameFingerprint(a: Entry, b: Entry): boolean {
   return a.size === b.size && a.ctimeNs === b.ctimeNs && a.target === b.target && a.ino !== 0n;
 }
 
+/** What a step made of a path, in the parts that are known. */
+export type Made = Partial<Pick<Entry, 'ino' | 'size' | 'mtimeNs' | 'target' | 'mode'>>;
+
+/**
+ * How something is recorded that a step has made and that was then looked at. Invariant: the record never holds what
+ * somebody else did in between; it would be taken for settled, and never carried. So where the two differ it is recorded
+ * as we made it, and the next look shows a change on this side.
+ */
+export function recordedAs(entry: Entry, made: Made): Entry {
+  const { mode = entry.mode, ...rest } = made;
+  const asMade = Object.entries(rest).every(([key, value]) => entry[key as keyof Entry] === value);
+  if (asMade) return mode === entry.mode ? entry : { ...entry, mode };
+  if (entry.kind === 'dir' && made.size === undefined)
+    return { ...entry, mode, mtimeNs: made.mtimeNs ?? entry.mtimeNs };
+  // An inode that matches nothing: that it was edited must show, whatever its times are.
+  return { ...entry, ...rest, mode, ino: 0n, ctimeNs: 0n };
+}
+
+/**
+ * The mtime that setting one has left: as it was read back, because file systems round down, unless that is an edit's.
+ *
+ * @param askedUs what was set, microseconds
+ * @param stepNs what the file system, and what set it, may have rounded down by
+ */
+export function timeSet(found: bigint, askedUs: bigint, stepNs: bigint): bigint {
+  const asked = askedUs * 1000n;
+  return found <= asked + 999n && asked - found <= stepNs ? found : asked;
+}
+
 /** True when the record must not be trusted to show every later edit. */
 export function isRacy(entry: Entry): boolean {
   return (entry.flags & flags.racy) !== 0;

@@ -10,7 +10,7 @@ import { eventsOf, notInShell, type Ran } from '../support/cli.ts';
 import { injecting, type Injection } from '../support/inject.ts';
 import { expectTruth } from '../support/oracles.ts';
 import { withPair, type Pair } from '../support/pair.ts';
-import { contents, file, link, write, type TreeSpec } from '../support/tree.ts';
+import { contents, dir, file, link, write, type TreeSpec } from '../support/tree.ts';
 
 const past = 1_700_000_000;
 
@@ -186,6 +186,49 @@ describe('85: a source that is edited again as soon as it was read', () => {
         pair.expectBoth({ sameSize: 'new', longer: 'may and more', other: 'o' });
       }));
   }
+});
+
+describe('what was made, changed before it is looked at', () => {
+  // Recorded as it was found then, it would be settled with a difference that nobody ever carries.
+  it('a directory to which something is added: both have its time in the end', async (context) =>
+    withPair(async (pair) => {
+      notInShell(context);
+      write(pair.a, { 'unit/f': 'f', 'old/f': 'f', 'shut/': dir(0o500) });
+      await pair.sync();
+      write(pair.a, { 'unit2/f': 'f', 'old/g': 'g' });
+      const add = (name: string): string => `fs.writeFileSync(B + '/${name}/late', 'late');`;
+      const ran = await raced(pair, [
+        { moment: { call: 'renameSync', match: place('unit2'), when: 'after' }, deed: add('unit2') },
+        { moment: { call: 'utimesSync', match: /\/fd\/\d+ .*$/, when: 'after' }, deed: add('old') },
+      ]);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      await expectHeals(pair);
+      expect(contents(pair.a)).toMatchObject({ 'unit2/late': 'late', 'old/late': 'late' });
+    }));
+
+  it('and whose permission bits are changed: the next run carries that', async (context) =>
+    withPair(async (pair) => {
+      notInShell(context);
+      write(pair.a, { keep: 'keep', old: file('old', { mtime: past }) });
+      await pair.sync();
+      write(pair.a, { 'unit/f': 'f', new: 'new', old: 'edited' });
+      const ran = await raced(pair, [
+        {
+          moment: { call: 'renameSync', match: place('unit'), when: 'after' },
+          deed: "fs.chmodSync(B + '/unit', 0o750);",
+        },
+        { moment: { call: 'linkSync', match: place('new'), when: 'after' }, deed: "fs.chmodSync(B + '/new', 0o755);" },
+        {
+          moment: { call: 'renameSync', match: place('old'), when: 'after' },
+          deed: "fs.chmodSync(B + '/old', 0o755);",
+        },
+      ]);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      await expectHeals(pair);
+      const modes = ['unit', 'new', 'old'].map((name) => fs.statSync(path.join(pair.a, name)).mode & 0o777);
+      expect(modes).toEqual([0o750, 0o755, 0o755]);
+      expect(contents(pair.a)).toMatchObject({ new: 'new', old: 'edited' });
+    }));
 });
 
 describe('what is to be deleted', () => {

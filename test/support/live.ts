@@ -52,14 +52,14 @@ export class LiveRun {
   }
 
   /** Waits for something to become true; fails with what was said so far when it does not, or when the run ends. */
-  async until(isTrue: () => boolean, what = isTrue.toString()): Promise<void> {
+  async until(isTrue: () => boolean, what: string | (() => string) = isTrue.toString()): Promise<void> {
     const deadline = Date.now() + patienceMs;
     while (!isTrue()) {
       const over = this.child.exitCode !== null || this.child.signalCode !== null;
       if (over || Date.now() > deadline) {
         const said = this.events.map((event) => JSON.stringify(event)).join('\n');
         throw new Error(
-          `${over ? 'it ended before' : 'waited in vain for'}: ${what}\n${said.slice(-3000)}\n${this.stderr}`,
+          `${over ? 'it ended before' : 'waited in vain for'}: ${typeof what === 'string' ? what : what()}\n${said.slice(-3000)}\n${this.stderr}`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -119,7 +119,10 @@ export class LivePair extends Pair {
 
   /** Waits until both sides are alike. */
   async inStep(): Promise<void> {
-    await this.live.until(() => same(this.a, this.b), 'both sides alike');
+    await this.live.until(
+      () => same(this.a, this.b),
+      () => `both sides alike\n${JSON.stringify([comparable(this.a), comparable(this.b)], null, 1)}`,
+    );
   }
 
   /** Ends the run; then both sides are alike, another run finds nothing to do, and nothing is left lying about. */

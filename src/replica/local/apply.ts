@@ -11,7 +11,7 @@
 import { append } from '../../base/append.ts';
 import fs from 'node:fs';
 import { errnoCode, unreachable } from '../../base/errors.ts';
-import { flags, mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
+import { flags, mtimeUs, recordedAs, syncedMode, timeSet, type Entry, type Made } from '../../tree/entry.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { Listing } from '../../tree/listing.ts';
 import { isSafePath, type RelPath } from '../../tree/path.ts';
@@ -53,8 +53,7 @@ interface WaitingUnit {
 interface Unobserved {
   result: StepResult;
   path: RelPath;
-  /** What we made of it; anything else found there was somebody else's doing. */
-  made: Partial<Pick<Entry, 'ino' | 'size' | 'mtimeNs' | 'target'>>;
+  made: Made;
 }
 
 /** @param staged the batch's new directories, already built in staging, by path */
@@ -218,12 +217,16 @@ class Applier {
     const staged = unit.staged.path ?? '';
     fs.chmodSync(staged, mode | 0o700);
     setTimes(staged, mtimeUs(source));
+    const made = fs.lstatSync(staged, { bigint: true });
     fs.renameSync(staged, toFs(target));
     // An owner may only rename a directory that he may write to: what the source denies itself is set afterwards.
-    if ((mode & 0o700) !== 0o700 && !unit.step.filledLater) this.#setMode(target, mode);
+    const isShut = (mode & 0o700) !== 0o700 && !unit.step.filledLater;
+    if (isShut) this.#setMode(target, mode);
     unit.result.listing = this.#withRacyFlags(unit.staged);
     if (unit.staged.digests.length > 0) unit.result.digests = unit.staged.digests;
-    unit.result.observed = observe(target, this.#granularityNs);
+    const observed = observe(target, this.#granularityNs);
+    const madeMode = isShut ? {} : { mode: Number(made.mode) & 0o7777 };
+    unit.result.observed = observed && recordedAs(observed, { mtimeNs: made.mtimeNs, ...madeMode });
     this.#changed();
   }
 
@@ -275,8 +278,8 @@ class Applier {
       fs.rmSync(staged.path, { force: true });
       throw error;
     }
-    const { ino, bytes, mtimeNs } = staged.copied;
-    this.#done(result, step.path, { ino, size: bytes, mtimeNs });
+    const { ino, bytes, mtimeNs, mode } = staged.copied;
+    this.#done(result, step.path, { ino, size: bytes, mtimeNs, mode });
   }
 
   #link(step: StepOf<'link'>, result: StepResult): void {
@@ -434,19 +437,14 @@ class Applier {
       }
       if (step.mtimeUs !== undefined) setTimes(held, step.mtimeUs);
       const { ino, size, kind } = step.expect;
-      const mtimeNs = this.#mtimeSet(handle, step);
-      this.#done(result, step.path, kind === 'file' ? { ino, size, mtimeNs } : { ino });
+      const found = fs.fstatSync(handle, { bigint: true });
+      const made = { ino, mode: Number(found.mode) & 0o7777 };
+      const { mtimeUs: asked } = step;
+      const mtimeNs = asked === undefined ? step.expect.mtimeNs : timeSet(found.mtimeNs, asked, this.#granularityNs);
+      this.#done(result, step.path, kind === 'file' ? { ...made, size, mtimeNs } : made);
     } finally {
       fs.closeSync(handle);
     }
-  }
-
-  /** The mtime that our own doing left: as read back, because file systems round down, unless that is an edit's. */
-  #mtimeSet(handle: number, step: StepOf<'meta'>): bigint {
-    if (step.mtimeUs === undefined) return step.expect.mtimeNs;
-    const asked = step.mtimeUs * 1000n;
-    const { mtimeNs } = fs.fstatSync(handle, { bigint: true });
-    return mtimeNs <= asked + 999n && asked - mtimeNs <= this.#granularityNs ? mtimeNs : asked;
   }
 
   #setMode(target: string, mode: number): void {
@@ -468,7 +466,9 @@ class Applier {
     } finally {
       fs.closeSync(handle);
     }
-    result.observed = observe(target, this.#granularityNs);
+    const found = observe(target, this.#granularityNs);
+    result.observed =
+      found && recordedAs(found, { mtimeNs: timeSet(found.mtimeNs, step.mtimeUs, this.#granularityNs) });
   }
 
   // --- removing and renaming ---------------------------------------------------------------------------------------
@@ -581,7 +581,7 @@ class Applier {
     }
   }
 
-  /** What was really set is read back (DESIGN §3.5); what is not as we made it is recorded as not known. */
+  /** What was really set is read back (DESIGN §3.5). */
   #observeAll(): void {
     for (const { result, path, made } of this.#unobserved) {
       let entry: Entry | undefined;
@@ -595,10 +595,7 @@ class Applier {
         result.failures.push({ path, why: 'changed-meanwhile', detail: 'removed as soon as it was there' });
         continue;
       }
-      const asMade = Object.entries(made).every(([key, value]) => entry[key as keyof Entry] === value);
-      // Somebody edited it already: recorded as we made it, with an inode that matches nothing, so that the next scan
-      // sees a change on this side.
-      result.observed = asMade ? entry : { ...entry, ...made, ino: 0n, ctimeNs: 0n };
+      result.observed = recordedAs(entry, made);
     }
   }
 }

@@ -44,6 +44,8 @@ export interface Copied {
   ino: bigint;
   ctimeNs: bigint;
   mtimeNs: bigint;
+  /** As the file system kept it: permission bits and set-id bits. */
+  mode: number;
 }
 
 export interface CopyRequest {
@@ -119,7 +121,8 @@ export function finishFile(
     made = fs.fstatSync(file, { bigint: true });
   }
   const digest = hash === undefined ? undefined : new Uint8Array(hash.digest());
-  return { digest, ino: made.ino, ctimeNs: made.ctimeNs, mtimeNs: made.mtimeNs };
+  const { ino, ctimeNs, mtimeNs } = made;
+  return { digest, ino, ctimeNs, mtimeNs, mode: Number(made.mode) & 0o7777 };
 }
 
 /**

@@ -8,7 +8,7 @@
  */
 import { append } from '../../base/append.ts';
 import { unreachable } from '../../base/errors.ts';
-import { mtimeUs, syncedMode, type Entry } from '../../tree/entry.ts';
+import { mtimeUs, recordedAs, syncedMode, timeSet, type Entry, type Made } from '../../tree/entry.ts';
 import { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
 import { Listing } from '../../tree/listing.ts';
 import { baseName, isSafePath, isValidName, joinPath, parentPath, type RelPath } from '../../tree/path.ts';
@@ -28,6 +28,8 @@ type Named = StepOf<'put'> | StepOf<'link'>;
 
 /** A coarser clock is not waited for: what is made under it is born racy (replica/local/content.ts). */
 const maxGrainToWaitNs = 100_000_000n;
+/** What a far `touch` may round a time down by. */
+const touchStepNs = 1_000_000_000n;
 
 /** Steps with their results. */
 interface Task<Step extends ApplyStep = ApplyStep> {
@@ -82,7 +84,7 @@ class FarApplier {
   /** What is in staging, by place. */
   #staged: ReadonlyMap<string, Found> = new Map();
   /** To be looked at at the end, with what we made of it. */
-  readonly #unobserved: { result: StepResult; path: RelPath; made: Partial<Entry> }[] = [];
+  readonly #unobserved: Unobserved[] = [];
   #entries = 0;
 
   constructor(root: FarRoot, history: FarHistory, batch: ApplyBatch, control: Control) {
@@ -233,18 +235,21 @@ class FarApplier {
         for (const { step, result } of of('meta')) {
           if (result.failures.length > 0) continue;
           const { ino, size, kind: what } = step.expect;
-          const mtimeNs = step.mtimeUs === undefined ? { mtimeNs: step.expect.mtimeNs } : {};
+          const { mtimeNs } = step.expect;
+          const times = step.mtimeUs === undefined ? { made: { ino, size, mtimeNs } } : { askedUs: step.mtimeUs };
           this.#unobserved.push({
             result,
             path: step.path,
-            made: what === 'file' ? { ino, size, ...mtimeNs } : { ino },
+            made: { ino },
+            ...(what === 'file' ? { made: { ino, size }, ...times } : {}),
           });
         }
         return;
       case 'directory-time':
         await this.#changes.directoryTimes(of('directory-time'));
         for (const { step, result } of of('directory-time')) {
-          if (result.failures.length === 0) this.#unobserved.push({ result, path: step.path, made: {} });
+          if (result.failures.length > 0) continue;
+          this.#unobserved.push({ result, path: step.path, made: {}, askedUs: step.mtimeUs });
         }
         return;
       case 'moves':
@@ -334,7 +339,7 @@ class FarApplier {
     );
     const paths = tasks.filter(({ result }) => result.listing !== undefined).map(({ step }) => step.path);
     const now = await observe(this.#root, paths);
-    const rest: { path: RelPath; mode: number; mtimeUs?: bigint }[] = [];
+    const rest = new Map<RelPath, { path: RelPath; mode: number; mtimeUs?: bigint }>();
     for (const [index, { step, result }] of tasks.entries()) {
       if (result.listing === undefined) continue;
       const made = this.#staged.get(this.#places.get(step.path) ?? '')?.entry;
@@ -346,25 +351,28 @@ class FarApplier {
         delete result.digests;
         continue;
       }
-      result.observed = found;
       const mode = syncedMode(step.source);
       // Only its owner's own bits made it possible to fill and to rename it: what the source denies itself is set now.
       const isShut = (mode & 0o700) !== 0o700 && !step.filledLater;
       // A `tar` that ends at the first file for which there is no room has not come to the directories themselves.
       const isCut = (units[index]?.failures.length ?? 0) > 0;
+      result.observed = recordedAs(
+        found,
+        isCut ? {} : { mtimeNs: made.mtimeNs, ...(isShut ? {} : { mode: made.mode }) },
+      );
       if (!isShut && !isCut) continue;
       const time = isCut ? { mtimeUs: mtimeUs(step.source) } : {};
-      rest.push({ path: step.path, mode: step.filledLater ? mode | 0o700 : mode, ...time });
+      rest.set(step.path, { path: step.path, mode: step.filledLater ? mode | 0o700 : mode, ...time });
     }
-    if (rest.length === 0) return;
-    await this.#changes.dressDirectories(rest);
-    const again = await observe(
-      this.#root,
-      rest.map(({ path }) => path),
-    );
+    if (rest.size === 0) return;
+    await this.#changes.dressDirectories([...rest.values()]);
+    const again = await observe(this.#root, [...rest.keys()]);
     for (const { step, result } of tasks) {
       const found = again.get(step.path)?.entry;
-      if (found !== undefined) result.observed = found;
+      if (found === undefined) continue;
+      const askedUs = rest.get(step.path)?.mtimeUs;
+      const mtimeNs = askedUs === undefined ? result.observed?.mtimeNs : this.#timeSet(found, askedUs);
+      result.observed = recordedAs(found, { mtimeNs: mtimeNs ?? found.mtimeNs });
     }
   }
 
@@ -504,7 +512,7 @@ class FarApplier {
         this.#unobserved.push({
           result,
           path: step.path,
-          made: { ino: made.ino, size: made.size, mtimeNs: made.mtimeNs },
+          made: { ino: made.ino, size: made.size, mtimeNs: made.mtimeNs, mode: made.mode },
         });
       } else {
         this.#unobserved.push({ result, path: step.path, made: { ino: made.ino, target: made.target ?? '' } });
@@ -520,7 +528,12 @@ class FarApplier {
     await new Promise((resolve) => setTimeout(resolve, Number(this.#root.granularityNs) / 1e6 + 2));
   }
 
-  /** What was really set is read back (DESIGN §3.5); what is not as we made it is recorded as not known. */
+  #timeSet({ mtimeNs }: Entry, askedUs: bigint): bigint {
+    const { granularityNs } = this.#root;
+    return timeSet(mtimeNs, askedUs, granularityNs > touchStepNs ? granularityNs : touchStepNs);
+  }
+
+  /** What was really set is read back (DESIGN §3.5). */
   async #observeAll(): Promise<void> {
     if (this.#unobserved.length === 0) return;
     await this.#tick();
@@ -528,20 +541,31 @@ class FarApplier {
       this.#root,
       this.#unobserved.map(({ path }) => path),
     );
-    for (const { result, path, made } of this.#unobserved) {
+    for (const { result, path, made, askedUs } of this.#unobserved) {
       const entry = now.get(path)?.entry;
       if (entry === undefined) {
         const detail = 'removed as soon as it was there';
         result.failures.push({ path, why: 'changed-meanwhile', detail });
         continue;
       }
-      const asMade = Object.entries(made).every(([key, value]) => entry[key as keyof Entry] === value);
-      result.observed = asMade ? entry : { ...entry, ...made, ino: 0n, ctimeNs: 0n };
+      result.observed = recordedAs(
+        entry,
+        askedUs === undefined ? made : { ...made, mtimeNs: this.#timeSet(entry, askedUs) },
+      );
     }
   }
 }
 
 const notAName = { why: 'failed', detail: 'not a name' } as const;
+
+/** Something done, to be looked at at the end. */
+interface Unobserved {
+  result: StepResult;
+  path: RelPath;
+  made: Made;
+  /** Its mtime was set to this, microseconds. */
+  askedUs?: bigint;
+}
 
 type Block = 'make' | 'remove' | 'meta' | 'directory-time' | 'moves' | 'group';
 
