@@ -21,6 +21,7 @@ import { observe, type FarRoot } from './far-root.ts';
 import type { FarHistory } from './history.ts';
 import type { Found } from './records.ts';
 import { Stager } from './stager.ts';
+import { touchedUs } from './touch-time.ts';
 
 type StepOf<Op extends ApplyStep['op']> = Extract<ApplyStep, { op: Op }>;
 type UnitStep = StepOf<'unit'>;
@@ -28,8 +29,6 @@ type Named = StepOf<'put'> | StepOf<'link'>;
 
 /** A coarser clock is not waited for: what is made under it is born racy (replica/local/content.ts). */
 const maxGrainToWaitNs = 100_000_000n;
-/** What a far `touch` may round a time down by. */
-const touchStepNs = 1_000_000_000n;
 
 /** Steps with their results. */
 interface Task<Step extends ApplyStep = ApplyStep> {
@@ -42,8 +41,8 @@ export type Bring = (stager: Stager, task: ContentTask) => Promise<Received[]>;
 
 /** Which batches are under way, at one root. */
 export class FarApplies {
-  /** Every earlier batch is in staging. Never rejects. */
-  #staged: Promise<unknown> = Promise.resolve();
+  /** All that every earlier batch stages has been sent. Never rejects. */
+  #sent: Promise<unknown> = Promise.resolve();
   /** Every earlier batch is done. Never rejects. */
   #done: Promise<unknown> = Promise.resolve();
 
@@ -55,11 +54,13 @@ export class FarApplies {
     control: Control,
     bring: Bring | undefined,
   ): Promise<StepResult[]> {
-    const [staged, done] = [this.#staged, this.#done];
+    const [sent, done] = [this.#sent, this.#done];
     const applier = new FarApplier(root, history, batch, control);
-    const staging = staged.then(async () => applier.stage(bring, done));
+    const sending = sent.then(async () => applier.send(bring, done));
+    // The far side answers in order: what is sent of the next batch meanwhile is done behind this one's being looked at.
+    const staging = sending.then(async () => applier.look());
     const applying = Promise.all([staging, done]).then(async () => applier.finish());
-    this.#staged = staging.catch(() => undefined);
+    this.#sent = sending.catch(() => undefined);
     this.#done = Promise.all([done, applying.catch(() => undefined)]);
     return applying;
   }
@@ -106,8 +107,8 @@ class FarApplier {
 
   // --- staging -----------------------------------------------------------------------------------------------------
 
-  /** @param earlier ends when what was to be done before is done */
-  async stage(bring: Bring | undefined, earlier: Promise<unknown>): Promise<void> {
+  /** Sends what is to be in staging. @param earlier ends when what was to be done before is done */
+  async send(bring: Bring | undefined, earlier: Promise<unknown>): Promise<void> {
     const containers = [{ steps: this.#batch.steps }, ...this.#batch.steps.filter((step) => step.op === 'group')];
     const units: { step: UnitStep; place: string }[] = [];
     const links: { place: string; source: Entry }[] = [];
@@ -158,6 +159,12 @@ class FarApplier {
     for (const { step, place } of units.reverse()) {
       await this.#stager.dir(place, syncedMode(step.source) | 0o700, mtimeUs(step.source));
     }
+    await this.#stager.send();
+  }
+
+  /** Waits for what was sent, and looks at what has become of it. */
+  async look(): Promise<void> {
+    if (this.#places.size === 0) return;
     await this.#stager.settle();
     await this.#tick();
     this.#staged = await this.#stager.look();
@@ -246,7 +253,7 @@ class FarApplier {
         }
         return;
       case 'directory-time':
-        await this.#changes.directoryTimes(of('directory-time'));
+        await this.#changes.directoryTimes(await this.#notAsWanted(of('directory-time')));
         for (const { step, result } of of('directory-time')) {
           if (result.failures.length > 0) continue;
           this.#unobserved.push({ result, path: step.path, made: {}, askedUs: step.mtimeUs });
@@ -261,6 +268,23 @@ class FarApplier {
       default:
         return unreachable(kind);
     }
+  }
+
+  /** Those whose time or permission bits are still to be set: most were staged as they are to be. */
+  async #notAsWanted(tasks: readonly Task<StepOf<'directory-time'>>[]): Promise<Task<StepOf<'directory-time'>>[]> {
+    const { touch } = this.#root.tools;
+    const now = await observe(
+      this.#root,
+      tasks.map(({ step }) => step.path),
+    );
+    return tasks.filter(({ step }) => {
+      const entry = now.get(step.path)?.entry;
+      const isSo =
+        entry?.kind === 'dir' &&
+        entry.mtimeNs === touchedUs(touch, step.mtimeUs) * 1000n &&
+        (step.mode === undefined || syncedMode(entry) === step.mode);
+      return !isSo;
+    });
   }
 
   /** All of a directory's steps, or none: everything is staged and looked at before the first name changes (A18). */
@@ -529,8 +553,8 @@ class FarApplier {
   }
 
   #timeSet({ mtimeNs }: Entry, askedUs: bigint): bigint {
-    const { granularityNs } = this.#root;
-    return timeSet(mtimeNs, askedUs, granularityNs > touchStepNs ? granularityNs : touchStepNs);
+    const { granularityNs, tools } = this.#root;
+    return timeSet(mtimeNs, touchedUs(tools.touch, askedUs), granularityNs);
   }
 
   /** What was really set is read back (DESIGN §3.5). */

@@ -67,6 +67,11 @@ class ByteReader {
   async skip(count: number): Promise<void> {
     for (let left = count; left > 0;) left -= (await this.some(left)).length;
   }
+
+  /** All was taken. The source comes to its end now, and can begin with the next; one that hangs is not waited for. */
+  end(): void {
+    this.#iterator.next().catch(() => undefined);
+  }
 }
 
 export interface ContentTask {
@@ -109,6 +114,7 @@ class Receiver {
       if (this.#task.signal.aborted) throw new InterruptedError();
       results.push(await this.#one(index, wanted));
     }
+    this.#reader.end();
     return results;
   }
 

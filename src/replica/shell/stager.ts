@@ -8,8 +8,8 @@ import type { Found } from './records.ts';
 import { plainReason } from './scan.ts';
 import { touchTime } from './touch-time.ts';
 
-/** An archive is sent once it has so much. */
-const archiveBytes = 4 << 20;
+/** An archive is sent once it has so much: the first one soon, so that there is something to do over there; then fewer larger ones. */
+const archiveBytes = { first: 1 << 20, most: 8 << 20 };
 
 export interface LargeFile {
   append(piece: Uint8Array): Promise<void>;
@@ -25,8 +25,9 @@ export class Stager {
   readonly #root: FarRoot;
   /** A directory in staging that nothing else puts anything into: another batch may be staged at the same time. */
   readonly #own: string;
-  #archive: ArchiveWriter;
-  #isEmpty = true;
+  /** The archive that is being filled. */
+  #archive: ArchiveWriter | undefined;
+  #archiveBytes = archiveBytes.first;
   #made = false;
   #count = 0;
   /** What the tools have complained of, newest last. */
@@ -42,12 +43,11 @@ export class Stager {
     this.#root = root;
     root.stagers += 1;
     this.#own = `b${root.stagers}`;
-    this.#archive = this.#fresh();
   }
 
   /** The archive that is being filled; ask for room first. */
   get archive(): ArchiveWriter {
-    this.#isEmpty = false;
+    this.#archive ??= this.#fresh();
     return this.#archive;
   }
 
@@ -105,12 +105,12 @@ export class Stager {
 
   /** Sends what is there when so much more would be too much. */
   async makeRoom(size: number): Promise<void> {
-    if (this.#archive.size > 0 && this.#archive.size + size > archiveBytes) await this.#send();
+    if (this.#archive !== undefined && this.#archive.size + size > this.#archiveBytes) await this.send();
   }
 
   /** Everything is in staging afterwards, or complained of. @throws LockstepError `io` when a tool was killed over it */
   async settle(): Promise<void> {
-    await this.#send();
+    await this.send();
     await this.#sending;
     // What it was at has not got its time and mode, and nothing of that shows in its size.
     if (this.#killed !== undefined) throw cutShort(this.#root.session, this.#killed);
@@ -176,17 +176,22 @@ export class Stager {
     return { why: 'failed', detail: this.complaints.at(-1) ?? 'it did not arrive in staging' };
   }
 
-  async #send(): Promise<void> {
-    if (this.#isEmpty || this.#archive.size === 0) return;
+  /** Sends what is gathered: it is on its way afterwards. */
+  async send(): Promise<void> {
+    if (this.#archive === undefined || this.#archive.size === 0) return;
     const archive = this.#archive.finish();
-    // The buffer is on its way until it is answered: the next one gets one of its own.
-    this.#archive = this.#fresh();
-    this.#isEmpty = true;
+    // On its way until it is answered: the next one gets memory of its own.
+    const { memory } = this.#archive;
+    this.#archive = undefined;
+    this.#archiveBytes = Math.min(this.#archiveBytes * 2, archiveBytes.most);
     // One under way, one being filled.
     await this.#sending;
     this.#sending = this.#root.session
       .run({ code: `extract ${archive.length}`, input: archive, limit: 1 << 20 })
-      .then(({ output }) => this.#complain(output));
+      .then(({ output }) => {
+        this.#complain(output);
+        this.#root.archiveBuffers.push(memory);
+      });
     this.#sending.catch(() => undefined);
   }
 
@@ -203,7 +208,9 @@ export class Stager {
   }
 
   #fresh(): ArchiveWriter {
-    const { uid, gid, tar, tarNegative } = this.#root.tools;
-    return new ArchiveWriter({ uid, gid, pax: tar === 'pax', negative: tarNegative }, archiveBytes + (1 << 16));
+    const { tools, archiveBuffers } = this.#root;
+    const { uid, gid, tar, tarNegative } = tools;
+    const memory = archiveBuffers.pop() ?? Buffer.allocUnsafeSlow(1 << 16);
+    return new ArchiveWriter({ uid, gid, pax: tar === 'pax', negative: tarNegative }, memory);
   }
 }

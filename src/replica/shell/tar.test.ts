@@ -9,7 +9,10 @@ import { ArchiveWriter, type ArchiveOptions } from './tar.ts';
 function extracted(options: Pick<ArchiveOptions, 'pax' | 'negative'>, fill: (archive: ArchiveWriter) => void): string {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-tar-'));
   onTestFinished(() => fs.rmSync(dir, { recursive: true }));
-  const archive = new ArchiveWriter({ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, ...options });
+  const archive = new ArchiveWriter(
+    { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, ...options },
+    Buffer.alloc(512),
+  );
   fill(archive);
   execFileSync('tar', ['-xpof', '-'], { cwd: dir, input: archive.finish() });
   return dir;

@@ -30,14 +30,15 @@ export class ArchiveWriter {
   #buffer: Buffer;
   #used = 0;
 
-  constructor(options: ArchiveOptions, bytes = 1 << 16) {
+  /** @param memory for as much as fits in; more is taken when it is full */
+  constructor(options: ArchiveOptions, memory: Buffer) {
     this.#options = options;
     octal(this.#blank, 108, 8, options.uid);
     octal(this.#blank, 116, 8, options.gid);
     // Spaces where its sum will be.
     this.#blank.write('        ', 148, 'latin1');
     this.#blank.write('ustar  \0', 257, 'latin1');
-    this.#buffer = Buffer.allocUnsafe(bytes);
+    this.#buffer = memory;
   }
 
   /** Bytes so far. */
@@ -89,6 +90,11 @@ export class ArchiveWriter {
     // GNU tar reads twenty blocks at a time.
     this.#zeros((10_240 - (this.#used % 10_240)) % 10_240);
     return this.#buffer.subarray(0, this.#used);
+  }
+
+  /** Its memory, for another one, when nobody looks at this one any more. */
+  get memory(): Buffer {
+    return this.#buffer;
   }
 
   #pax(record: string): void {
