@@ -10,7 +10,7 @@ import { asNobody, giveAway } from '../support/host.ts';
 import { injecting } from '../support/inject.ts';
 import { everything } from '../support/oracles.ts';
 import { withPair, type Pair } from '../support/pair.ts';
-import { contents, dir, link, write } from '../support/tree.ts';
+import { contents, dir, file, link, soon, write } from '../support/tree.ts';
 
 interface Mistake {
   args: readonly string[];
@@ -415,7 +415,7 @@ describe('what may not be read or written', () => {
       fs.chmodSync(path.join(pair.a, 'new/secret'), 0);
       fs.rmSync(path.join(pair.a, 'gone'));
       giveAway(path.join(pair.a, 'new'));
-      write(pair.b, { 'shut/d/g': 'edited on b' });
+      write(pair.b, { 'shut/d/g': file('edited on b', { mtime: soon() }) });
 
       for (const command of ['sync', 'push'] as const) {
         const args = command === 'push' ? ['--delete', '--rebaseline'] : [];

@@ -280,8 +280,9 @@ describe('an interrupt', () => {
       ]);
     }));
 
-  it('of a restore', async () =>
+  it('of a restore', async (context) =>
     withPair(async (pair) => {
+      notInShell(context);
       await pair.agreed({ ...many('old', past), other: 'o' });
       for (let i = 0; i < 40; i += 1) fs.rmSync(path.join(pair.a, `d${i}`), { recursive: true });
       expect((await pair.sync('--max-delete', 'off')).code).toBe(0);

@@ -9,7 +9,7 @@ import { checkedRun, dryRun, expectPredicted, moment, told } from '../support/or
 import { withPair } from '../support/pair.ts';
 import { startFlipping } from '../support/flip.ts';
 import { bothWays, scenarios, type Row } from '../support/scenario.ts';
-import { contents, dir, file, link, write } from '../support/tree.ts';
+import { contents, dir, file, link, soon, write } from '../support/tree.ts';
 
 const [early, late] = [1_700_000_000, 1_700_001_000];
 
@@ -611,7 +611,7 @@ describe('names, kinds, metadata, apart', () => {
       expect(toldOf(ran).actions).toEqual(['B replace f']);
       pair.expectEqual();
       // Into a read-only directory nothing can be written: told, and nothing else suffers.
-      write(roots.a, { 'd/g': 'x', f: 'y' });
+      write(roots.a, { 'd/g': file('x', { mtime: soon() }), f: 'y' });
       fs.rmSync(path.join(roots.a, 'd/h'));
       const refused = await sync();
       expect(refused.code, refused.stdout).toBe(2);
@@ -639,7 +639,7 @@ describe('names, kinds, metadata, apart', () => {
     try {
       // The attribute moved the ctime: once, the contents have to be looked at.
       expect(told(await pair.sync()).actions).toEqual([]);
-      write(roots.a, { edited: 'x1', beside: 'x5', touched: file('o4', { mtime: late }) });
+      write(roots.a, { edited: file('x1', { mtime: soon() }), beside: 'x5', touched: file('o4', { mtime: late }) });
       fs.rmSync(path.join(roots.a, 'deleted'));
       fs.renameSync(path.join(roots.a, 'renamed'), path.join(roots.a, 'renamed 2'));
       for (let n = 0; n < 2; n += 1) {

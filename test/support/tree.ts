@@ -17,6 +17,10 @@ export type TreeSpec = Record<string, Spec>;
 export function file(text: string | Buffer, more: { mode?: number; mtime?: number } = {}): FileSpec {
   return { kind: 'file', text, ...more };
 }
+/** An mtime that is later than any that was given so far, also where times are kept to the second. */
+export function soon(): number {
+  return Math.ceil(Date.now() / 1000) + 2;
+}
 export function link(target: string): Spec {
   return { kind: 'link', target };
 }
