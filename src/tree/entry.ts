@@ -71,8 +71,11 @@ export function recordedAs(entry: Entry, made: Made): Entry {
   const { mode = entry.mode, ...rest } = made;
   const asMade = Object.entries(rest).every(([key, value]) => entry[key as keyof Entry] === value);
   if (asMade) return mode === entry.mode ? entry : { ...entry, mode };
-  if (entry.kind === 'dir' && made.size === undefined)
+  // A directory is known by its inode; what changed in it shows in its time.
+  const isOurs = made.ino === undefined || made.ino === entry.ino;
+  if (entry.kind === 'dir' && made.size === undefined && isOurs) {
     return { ...entry, mode, mtimeNs: made.mtimeNs ?? entry.mtimeNs };
+  }
   // An inode that matches nothing: that it was edited must show, whatever its times are.
   return { ...entry, ...rest, mode, ino: 0n, ctimeNs: 0n };
 }
