@@ -23,6 +23,9 @@ import type { Found } from './records.ts';
 import { Stager } from './stager.ts';
 import { touchedUs } from './touch-time.ts';
 
+/** So many directories are looked at before their times are set. */
+const worthLooking = 32;
+
 type StepOf<Op extends ApplyStep['op']> = Extract<ApplyStep, { op: Op }>;
 type UnitStep = StepOf<'unit'>;
 type Named = StepOf<'put'> | StepOf<'link'>;
@@ -241,15 +244,10 @@ class FarApplier {
         await this.#changes.meta(of('meta'));
         for (const { step, result } of of('meta')) {
           if (result.failures.length > 0) continue;
-          const { ino, size, kind: what } = step.expect;
-          const { mtimeNs } = step.expect;
-          const times = step.mtimeUs === undefined ? { made: { ino, size, mtimeNs } } : { askedUs: step.mtimeUs };
-          this.#unobserved.push({
-            result,
-            path: step.path,
-            made: { ino },
-            ...(what === 'file' ? { made: { ino, size }, ...times } : {}),
-          });
+          const { ino, size, mtimeNs, kind: what } = step.expect;
+          // A time that was set is seen to be the one that was asked for (#observeAll).
+          const made = what === 'file' ? { ino, size, mtimeNs } : { ino };
+          this.#unobserved.push({ result, path: step.path, made, askedUs: step.mtimeUs });
         }
         return;
       case 'directory-time':
@@ -272,6 +270,8 @@ class FarApplier {
 
   /** Those whose time or permission bits are still to be set: most were staged as they are to be. */
   async #notAsWanted(tasks: readonly Task<StepOf<'directory-time'>>[]): Promise<Task<StepOf<'directory-time'>>[]> {
+    // A `touch` for each costs less than another look.
+    if (tasks.length < worthLooking) return [...tasks];
     const { touch } = this.#root.tools;
     const now = await observe(
       this.#root,
@@ -588,7 +588,7 @@ interface Unobserved {
   path: RelPath;
   made: Made;
   /** Its mtime was set to this, microseconds. */
-  askedUs?: bigint;
+  askedUs?: bigint | undefined;
 }
 
 type Block = 'make' | 'remove' | 'meta' | 'directory-time' | 'moves' | 'group';
