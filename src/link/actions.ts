@@ -31,6 +31,30 @@ export function* actionsOf(plan: Plan, view: ReconcileInput): Generator<Action> 
   }
 }
 
+/** How many actions a plan has, and the bytes they bring to each side: without making one for each file of a new tree. */
+export function weightOf(plan: Plan, view: ReconcileInput): { actions: number; bytes: Record<Side, number> } {
+  const weight = { actions: 0, bytes: { a: 0, b: 0 } };
+  for (const steps of [plan.prepare, plan.moves, plan.clear, plan.content, plan.metadata, plan.removals]) {
+    for (const step of steps) {
+      if (step.op !== 'tree') {
+        weight.actions += 1;
+        weight.bytes[step.side] += actionOfStep(step).bytes;
+        continue;
+      }
+      for (const { listing } of unitsOf(step, view)) {
+        weight.actions += 1;
+        for (let i = 0; i < listing.size; i += 1) {
+          if (listing.kind(i) === 'dir') continue;
+          weight.actions += 1;
+          weight.bytes[step.side] += listing.sizeOf(i);
+        }
+      }
+    }
+  }
+  for (const { restores } of plan.directoryTimes) if (!restores) weight.actions += 1;
+  return weight;
+}
+
 export function* actionsOfStep(step: Step, view: ReconcileInput): Generator<Action> {
   if (step.op !== 'tree') {
     yield actionOfStep(step);

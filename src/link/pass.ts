@@ -9,7 +9,7 @@ import { otherSide, sides, sourceOf, type ReconcileOptions, type Side } from '..
 import type { DigestNeed, Plan } from '../reconcile/plan.ts';
 import { reconcile, type Reconciled } from '../reconcile/reconcile.ts';
 import type { OpenedRoot } from '../replica/replica.ts';
-import { actionsOf } from './actions.ts';
+import { actionsOf, weightOf } from './actions.ts';
 import { atomicMatcher } from './atomic.ts';
 import { checkPlan } from './guards.ts';
 import type { Report } from './report.ts';
@@ -148,13 +148,8 @@ class Pass {
   #guard(plan: Plan, view: ReconcileInput, scans: Scans): void {
     const { baseline, opened, options } = this.#session;
     const { deletedBefore, isFirst } = this.#request;
-    const incoming = { a: 0, b: 0 };
-    let entries = 0;
-    for (const action of actionsOf(plan, view)) {
-      incoming[action.side] += action.bytes;
-      entries += 1;
-    }
-    this.#report.expectTotal(entries, incoming.a + incoming.b);
+    const { actions, bytes: incoming } = weightOf(plan, view);
+    this.#report.expectTotal(actions, incoming.a + incoming.b);
     checkPlan(
       plan,
       {

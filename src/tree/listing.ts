@@ -82,6 +82,12 @@ export class Listing {
     return kinds[(this.#bits(index) >>> 16) & 15] ?? 'unreadable';
   }
 
+  /** Bytes of content of the entry at an index: without decoding the rest of it. */
+  sizeOf(index: number): number {
+    const at = headerBytes + index * recordBytes + 24;
+    return word(this.bytes, at) + word(this.bytes, at + 4) * 2 ** 32;
+  }
+
   /** Decodes the entry at an index, 0 ≤ index < size. */
   entry(index: number): Entry {
     const at = headerBytes + index * recordBytes;
@@ -145,8 +151,8 @@ export class Listing {
 
   /** Names of the sub-directories. */
   *directories(): Generator<string> {
-    const names = this.names;
-    for (let i = 0; i < names.length; i += 1) if (this.kind(i) === 'dir') yield names[i] ?? '';
+    // Most directories have none: their names are not decoded for it.
+    for (let i = 0; i < this.size; i += 1) if (this.kind(i) === 'dir') yield this.names[i] ?? '';
   }
 
   /** True when the entry here and the entry at another listing's index are the same to the byte (symlink targets apart). */
