@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { childProcess } from '../base/builtins.ts';
 import { errnoCode, LockstepError, reasonOf } from '../base/errors.ts';
 import { escapeControls } from '../base/text.ts';
-import { StderrTail } from './stderr-tail.ts';
+import { StderrTail, type TakeLine } from './stderr-tail.ts';
 
 export interface Exit {
   /** None when a signal ended it. */
@@ -26,6 +26,8 @@ export interface PipedProcess {
   readonly exited: Promise<Exit>;
   /** The last 4 KB of its stderr. */
   stderrTail(): string;
+  /** Has lines on stderr seen by `take` first: those that it takes are neither kept nor passed on. */
+  takeStderr(take: TakeLine): void;
   /**
    * Ends its stdin and waits for it to go; what it still sends is thrown away. A process that stays is killed.
    *
@@ -185,6 +187,10 @@ class Piped implements PipedProcess {
 
   stderrTail(): string {
     return this.#tail.text();
+  }
+
+  takeStderr(take: TakeLine): void {
+    this.#tail.take = take;
   }
 
   async close(graceMs = 5000): Promise<Exit> {

@@ -178,6 +178,7 @@ export async function openRoot(
       root: far.root,
       name,
       place: placeOf(endpoint),
+      pulse: settings.connection,
       signal: control.signal,
     });
     const why = settings.agent === 'sh' ? 'as asked' : 'there is no Node 18 or later';

@@ -62,6 +62,9 @@ async function withDeep(depth: number, name: string, act: (pair: Pair) => Promis
 
 const levels = [1000, 'ddd'] as const;
 
+/** A thousand directories are gone into one by one over there: bash takes minutes, dash one. */
+const deepMs = 480_000;
+
 describe('58: a thousand levels', () => {
   beforeEach((context) => {
     // names.test.ts goes as deep as is bearable.
@@ -93,7 +96,7 @@ describe('58: a thousand levels', () => {
     },
   );
 
-  it('are deleted, kept in history, and come back from there', async () =>
+  it('are deleted, kept in history, and come back from there', { timeout: deepMs }, async () =>
     withDeep(...levels, async (pair) => {
       removeAll(path.join(pair.a, 'ddd'));
       const ran = await pair.sync('--max-delete', 'off');
@@ -103,14 +106,16 @@ describe('58: a thousand levels', () => {
       expect(restored.code, restored.stderr.slice(0, 2000)).toBe(0);
       expect(filesIn(pair.b)).toHaveLength(11);
       expect(directoriesIn(pair.b)).toBe(1001);
-    }));
+    }),
+  );
 
-  it('make room for a file of that name', async () =>
+  it('make room for a file of that name', { timeout: deepMs }, async () =>
     withDeep(...levels, async (pair) => {
       removeAll(path.join(pair.a, 'ddd'));
       write(pair.a, { ddd: 'a file now' });
       const ran = await pair.sync('--max-delete', 'off');
       expect(ran.code, ran.stderr.slice(0, 2000)).toBe(0);
       expect(contents(pair.b)).toEqual({ top: 'top', ddd: 'a file now' });
-    }));
+    }),
+  );
 });

@@ -33,7 +33,7 @@ nl='
 '
 IFS=' 	'$nl
 F='%f %s %i %d %y %z'
-S= R= Q= LOCK= MADE= HARD=1 MVT= DEAD= START=@{PWD%/}
+S= R= Q= LOCK= MADE= BEAT= HARD=1 MVT= DEAD= START=@{PWD%/}
 mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
 # DEAD: something that the command ran was killed. What it started may live on and write into what is answered next, and what it
 # has not told of would be taken for gone: such an answer is the last one (session.ts).
@@ -128,7 +128,15 @@ bye() {
   if [ -n "$R" ] && [ ! -h "$Q/.lockstep" ]; then set +f; rm -f -- "$Q"/.lockstep/*.$$; set -f; fi
   if [ -n "$LOCK" ]; then free; bare; fi
   [ -z "$MADE" ] || unmade
+  [ -z "$BEAT" ] || kill "$BEAT" 2>/dev/null
   exit 0
+}
+# A sign of life every so many seconds, on stderr, until we are gone (pulse.ts). Who only sleeps holds nothing of ours open: the
+# way here might not end before that does.
+beat() {
+  [ -z "$BEAT" ] || return 0
+  ( cd /; while sleep "$1" 3>&- && kill -0 $$; do printf '%s-beat\n' "$M0" >&3; done ) 3>&2 2>/dev/null >&2 </dev/null &
+  BEAT=$!
 }
 free() {
   case $(cat "$Q/.lockstep/lock" 2>/dev/null) in *"\"run\":\"$LOCK\""*) rm -f -- "$Q/.lockstep/lock" ;; esac

@@ -17,6 +17,7 @@ function session(): { session: Session; says: (text: string) => void } {
     bytesOut: 0,
     exited: Promise.resolve(exit),
     stderrTail: () => '',
+    takeStderr: () => undefined,
     close: async () => Promise.resolve(exit),
     kill: async () => Promise.resolve(exit),
   };

@@ -31,6 +31,7 @@ import { farHistory, pruneFar } from './history-read.ts';
 import { lineInput, openFar, probeFar, writeOwn, type FarOpened, type FarPlace } from './open.ts';
 import { applyProgram } from './program-apply.ts';
 import { program, programStart } from './program.ts';
+import { Pulse, type PulseTiming } from './pulse.ts';
 import { readOwn } from './read-own.ts';
 import { restoreFar } from './restore.ts';
 import { scanRoot } from './scan.ts';
@@ -44,6 +45,8 @@ export interface ShellOptions {
   name: string;
   /** Identifies the machine that it is on. */
   place: string;
+  /** When a far side that says nothing is lost. */
+  pulse: PulseTiming;
   signal: AbortSignal;
 }
 
@@ -70,13 +73,16 @@ export async function startShellReplica(
   const markers = Session.markers();
   const process = await start(`${programStart(markers)}${program}${applyProgram}${loop}`);
   const session = new Session(process, options.name, markers);
+  const pulse = new Pulse(session, process, options.pulse);
+  pulse.start();
   try {
     const { output } = await session.run({ code: 'facts', limit: 1 << 16 });
     const tools = parseTools(output.toString('utf8'));
     checkTools(tools, options.name);
     const clock = await measureClock(session);
-    return new ShellReplica(process, session, tools, clock, options);
+    return new ShellReplica({ process, session, pulse }, tools, clock, options);
   } catch (error) {
+    pulse.stop();
     session.fail(new InterruptedError());
     await process.kill();
     throw error;
@@ -114,18 +120,19 @@ export class ShellReplica implements Replica {
   readonly #clock: { offsetMs: number; uncertaintyMs: number };
   readonly #options: ShellOptions;
   readonly #applies = new FarApplies();
+  readonly #pulse: Pulse;
   #opened: Opened | undefined;
   #closed = false;
 
   constructor(
-    process: PipedProcess,
-    session: Session,
+    { process, session, pulse }: { process: PipedProcess; session: Session; pulse: Pulse },
     tools: Tools,
     clock: { offsetMs: number; uncertaintyMs: number },
     options: ShellOptions,
   ) {
     this.#process = process;
     this.#session = session;
+    this.#pulse = pulse;
     this.tools = tools;
     this.#clock = clock;
     this.#options = options;
@@ -232,6 +239,7 @@ export class ShellReplica implements Replica {
         await this.#putAway(opened);
       }
     } finally {
+      this.#pulse.stop();
       await this.#session.end();
       await this.#process.close();
     }
