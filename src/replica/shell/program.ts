@@ -135,7 +135,7 @@ bye() {
 # way here might not end before that does.
 beat() {
   [ -z "$BEAT" ] || return 0
-  ( cd /; while sleep "$1" 3>&- && kill -0 $$; do printf '%s-beat\n' "$M0" >&3; done ) 3>&2 2>/dev/null >&2 </dev/null &
+  ( cd /; while { sleep "$1" 3>&- || [ $? -gt 128 ]; } && kill -0 $$; do printf '%s-beat\n' "$M0" >&3; done ) 3>&2 2>/dev/null >&2 </dev/null &
   BEAT=$!
 }
 free() {

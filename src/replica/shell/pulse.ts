@@ -43,7 +43,8 @@ export class Pulse {
       return true;
     });
     this.#process.stdout.on('data', () => this.#hear());
-    this.#ask(`printf '%s-beat\\n' "$M0" >&2`);
+    // Without `sleep` there is no beat, and so nothing to go by.
+    this.#ask(`! has sleep || printf '%s-beat\\n' "$M0" >&2`);
   }
 
   stop(): void {
