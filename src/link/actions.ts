@@ -6,7 +6,7 @@ import { preorder } from '../tree/preorder.ts';
 import { foldName } from '../reconcile/names.ts';
 import { listingNow, type ReconcileInput } from '../reconcile/input.ts';
 import { otherSide, type Side } from '../reconcile/options.ts';
-import type { Plan, Reason, Step, TreeStep } from '../reconcile/plan.ts';
+import { allSteps, type Plan, type Reason, type Step, type TreeStep } from '../reconcile/plan.ts';
 
 export interface Action {
   op: 'create' | 'replace' | 'delete' | 'rename' | 'metadata';
@@ -23,9 +23,7 @@ export interface Action {
 
 /** The actions of a plan, in order. */
 export function* actionsOf(plan: Plan, view: ReconcileInput): Generator<Action> {
-  for (const steps of [plan.prepare, plan.moves, plan.clear, plan.content, plan.metadata, plan.removals]) {
-    for (const step of steps) yield* actionsOfStep(step, view);
-  }
+  for (const step of allSteps(plan)) yield* actionsOfStep(step, view);
   for (const { side, path, restores } of plan.directoryTimes) {
     if (!restores) yield { op: 'metadata', side, path, kind: 'dir', bytes: 0, reason: 'metadata' };
   }
@@ -34,20 +32,18 @@ export function* actionsOf(plan: Plan, view: ReconcileInput): Generator<Action> 
 /** How many actions a plan has, and the bytes they bring to each side: without making one for each file of a new tree. */
 export function weightOf(plan: Plan, view: ReconcileInput): { actions: number; bytes: Record<Side, number> } {
   const weight = { actions: 0, bytes: { a: 0, b: 0 } };
-  for (const steps of [plan.prepare, plan.moves, plan.clear, plan.content, plan.metadata, plan.removals]) {
-    for (const step of steps) {
-      if (step.op !== 'tree') {
+  for (const step of allSteps(plan)) {
+    if (step.op !== 'tree') {
+      weight.actions += 1;
+      weight.bytes[step.side] += actionOfStep(step).bytes;
+      continue;
+    }
+    for (const { listing } of unitsOf(step, view)) {
+      weight.actions += 1;
+      for (let i = 0; i < listing.size; i += 1) {
+        if (listing.kind(i) === 'dir') continue;
         weight.actions += 1;
-        weight.bytes[step.side] += actionOfStep(step).bytes;
-        continue;
-      }
-      for (const { listing } of unitsOf(step, view)) {
-        weight.actions += 1;
-        for (let i = 0; i < listing.size; i += 1) {
-          if (listing.kind(i) === 'dir') continue;
-          weight.actions += 1;
-          weight.bytes[step.side] += listing.sizeOf(i);
-        }
+        weight.bytes[step.side] += listing.sizeOf(i);
       }
     }
   }

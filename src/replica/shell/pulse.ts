@@ -72,8 +72,9 @@ export class Pulse {
   #suspect(): void {
     const heard = this.#heard;
     setImmediate(() => {
-      if (this.#heard !== heard || this.#session.failure !== undefined) return;
+      if (this.#heard !== heard) return;
       this.stop();
+      if (this.#session.failure !== undefined) return;
       this.#session.fail(
         new LockstepError(
           'connection',
