@@ -109,7 +109,8 @@ export async function burst(root, files, seed) {
 }
 
 /**
- * Waits until all paths look alike on both sides.
+ * Waits until all paths look alike on both sides. Nobody changes the source meanwhile, so what was seen alike stays so, and
+ * only the first path that is not is looked at again: who waits must not take a processor from those who work.
  *
  * @param {string} from
  * @param {string} to
@@ -117,10 +118,11 @@ export async function burst(root, files, seed) {
  */
 export async function arrival(from, to, paths) {
   const start = performance.now();
-  for (let left = paths; left.length > 0;) {
-    left = left.filter((path) => stateOf(join(from, path)) !== stateOf(join(to, path)));
-    if (performance.now() - start > PATIENCE) throw new Error(`${left.length} of the changes did not arrive`);
-    await pause(5);
+  for (const path of paths) {
+    while (stateOf(join(from, path)) !== stateOf(join(to, path))) {
+      if (performance.now() - start > PATIENCE) throw new Error(`${path} did not arrive`);
+      await pause(5);
+    }
   }
 }
 
