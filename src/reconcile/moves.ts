@@ -8,7 +8,7 @@
  * less clear is left to the ordinary rules, which copy and delete: slower, never wrong.
  */
 import { isRacy, isUnknown, sameFingerprint, type Entry } from '../tree/entry.ts';
-import { Listing } from '../tree/listing.ts';
+import { Listing, NameCursor } from '../tree/listing.ts';
 import { ancestorsOf, baseName, isWithin, joinPath, parentPath, rebasePath, type RelPath } from '../tree/path.ts';
 import { preorder } from '../tree/preorder.ts';
 import type { Tree } from '../tree/tree.ts';
@@ -157,10 +157,12 @@ class MoveFinder {
     for (const [dir, listing] of this.#input[this.#side].changed.listings()) {
       const recorded = base.listing(dir);
       if (recorded === undefined) continue;
-      for (const [name, entry] of recorded.entries()) {
-        const now = listing.get(name);
-        if (now !== undefined && (isUnknown(now.kind) || (now.kind === entry.kind && now.ino === entry.ino))) continue;
-        yield* withContents({ path: joinPath(dir, name), entry }, base);
+      recorded.shareNames(listing);
+      const present = new NameCursor(listing);
+      for (const [index, name] of recorded.names.entries()) {
+        const now = present.indexOf(name);
+        if (now >= 0 && (isUnknown(listing.kind(now)) || recorded.sameInode(index, listing, now))) continue;
+        yield* withContents({ path: joinPath(dir, name), entry: recorded.entry(index) }, base);
       }
     }
   }
@@ -171,10 +173,13 @@ class MoveFinder {
     const found: Known[] = [];
     for (const [dir, listing] of this.#input[this.#side].changed.listings()) {
       const recorded = base.listing(dir) ?? Listing.empty;
-      for (const [name, entry] of listing.entries()) {
-        if (entry.kind !== kind) continue;
-        const before = recorded.get(name);
-        if (before?.kind !== kind || before.ino !== entry.ino) found.push({ path: joinPath(dir, name), entry });
+      recorded.shareNames(listing);
+      const before = new NameCursor(recorded);
+      for (const [index, name] of listing.names.entries()) {
+        if (listing.kind(index) !== kind) continue;
+        const known = before.indexOf(name);
+        if (known >= 0 && listing.sameInode(index, recorded, known)) continue;
+        found.push({ path: joinPath(dir, name), entry: listing.entry(index) });
       }
     }
     return found;

@@ -7,7 +7,7 @@
  */
 import { append } from '../base/append.ts';
 import { flags, isRacy, isUnknown, mtimeUs, sameFingerprint, syncedMode, type Entry } from '../tree/entry.ts';
-import { Listing } from '../tree/listing.ts';
+import { Listing, NameCursor } from '../tree/listing.ts';
 import { ancestorsOf, baseName, isWithin, joinPath, parentPath, type RelPath } from '../tree/path.ts';
 import { conflictPath } from './conflict-name.ts';
 import { ContentQuestions, type Answer } from './content.ts';
@@ -175,11 +175,14 @@ class Reconciler {
     const asRecorded = now.a === base.a && now.b === base.b;
     const names = asRecorded ? [...(visits ?? [])].sort() : unionOfNames(now.a, now.b, base.a, base.b);
     const clashing = clashingNames(names, this.#input);
+    const find = {
+      now: { a: new NameCursor(now.a), b: new NameCursor(now.b) },
+      base: { a: new NameCursor(base.a), b: new NameCursor(base.b) },
+    };
     let fate: Fate = 'gone';
     for (const name of names) {
-      const index = { a: now.a.indexOf(name), b: now.b.indexOf(name) };
-      const recorded = { a: base.a.indexOf(name), b: base.b.indexOf(name) };
-      const path = joinPath(dir, name);
+      const index = { a: find.now.a.indexOf(name), b: find.now.b.indexOf(name) };
+      const recorded = { a: find.base.a.indexOf(name), b: find.base.b.indexOf(name) };
       if (
         !(visits?.has(name) ?? false) &&
         !this.#options.checksum &&
@@ -189,6 +192,7 @@ class Reconciler {
         fate = combine(fate, index.a >= 0 && index.b >= 0 ? 'kept' : index.a < 0 && index.b < 0 ? 'gone' : 'stays');
         continue;
       }
+      const path = joinPath(dir, name);
       if (!this.#inScope(path)) {
         fate = combine(fate, 'stays');
         continue;
@@ -624,7 +628,8 @@ function entryAt(listing: Listing, index: number): Entry | undefined {
 /** As recorded to the byte, and the record can be trusted: nothing to decide here. */
 function isSettled(now: Listing, index: number, base: Listing, recorded: number): boolean {
   if (index < 0 || recorded < 0) return index < 0 && recorded < 0;
-  return now.sameRecord(index, base, recorded) && (base.entry(recorded).flags & flags.racy) === 0;
+  if ((base.flagsOf(recorded) & flags.racy) !== 0) return false;
+  return (now === base && index === recorded) || now.sameRecord(index, base, recorded);
 }
 
 function combine(a: Fate, b: Fate): Fate {

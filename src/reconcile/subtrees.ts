@@ -77,10 +77,15 @@ export function subtreesDiffer(input: ReconcileInput, questions: ContentQuestion
 }
 
 /** Every name that is in any of the listings, in order. */
-export function unionOfNames(...listings: readonly Listing[]): string[] {
+export function unionOfNames(...listings: readonly Listing[]): readonly string[] {
   const filled = listings.filter((listing) => listing.size > 0);
-  if (filled.length <= 1) return [...(filled[0]?.names ?? [])];
-  const union = new Set<string>();
-  for (const listing of filled) for (const name of listing.names) union.add(name);
+  const [first] = filled;
+  if (first === undefined) return [];
+  for (const listing of filled) listing.shareNames(first);
+  // Mostly nothing came or went: the directory was only seen at different times, and on two sides.
+  const others = filled.filter((listing) => listing.names !== first.names);
+  if (others.length === 0) return first.names;
+  const union = new Set<string>(first.names);
+  for (const listing of others) for (const name of listing.names) union.add(name);
   return [...union].sort();
 }

@@ -72,6 +72,16 @@ export class Listing {
     return this.#names ?? (this.size === 0 ? [] : decodeJoined(this.#nameBytes(), '/'));
   }
 
+  /**
+   * Takes over the decoded names of another listing where they are the same, which is for one `memcmp` to find out. Listings
+   * of one directory seen at different times, or on two sides, mostly have the same names; and names that are one and the same
+   * string compare at once.
+   */
+  shareNames(other: Listing): void {
+    if (this.#names !== undefined || this === other || this.size !== other.size) return;
+    if (Buffer.compare(this.#nameBytes(), other.#nameBytes()) === 0) this.#names = other.names;
+  }
+
   /** Are these, in order, the names? Without decoding them one by one. */
   hasNames(names: readonly string[]): boolean {
     if (names.length !== this.size) return false;
@@ -86,6 +96,22 @@ export class Listing {
   sizeOf(index: number): number {
     const at = headerBytes + index * recordBytes + 24;
     return word(this.bytes, at) + word(this.bytes, at + 4) * 2 ** 32;
+  }
+
+  /** `Entry.flags` of the entry at an index. */
+  flagsOf(index: number): number {
+    return this.#bits(index) >>> 20;
+  }
+
+  /** Are the entry here and the one at another listing's index of one kind and one inode? */
+  sameInode(index: number, other: Listing, otherIndex: number): boolean {
+    const at = headerBytes + index * recordBytes + 16;
+    const otherAt = headerBytes + otherIndex * recordBytes + 16;
+    return (
+      this.#view.getUint32(at, true) === other.#view.getUint32(otherAt, true) &&
+      this.#view.getUint32(at + 4, true) === other.#view.getUint32(otherAt + 4, true) &&
+      this.kind(index) === other.kind(otherIndex)
+    );
   }
 
   /** Decodes the entry at an index, 0 ≤ index < size. */
@@ -159,8 +185,9 @@ export class Listing {
   sameRecord(index: number, other: Listing, otherIndex: number): boolean {
     const at = headerBytes + index * recordBytes;
     const otherAt = headerBytes + otherIndex * recordBytes;
-    for (let word = 0; word < recordBytes; word += 8) {
-      if (this.#view.getBigInt64(at + word, true) !== other.#view.getBigInt64(otherAt + word, true)) return false;
+    // Words of 32 bits: they need no BigInt.
+    for (let word = 0; word < recordBytes; word += 4) {
+      if (this.#view.getInt32(at + word, true) !== other.#view.getInt32(otherAt + word, true)) return false;
     }
     return true;
   }
@@ -170,7 +197,11 @@ export class Listing {
     const few = changes.size * 8 < this.size;
     // Targets are packed by the order of their links: where there are any, everything is packed anew.
     const hasTargets = word(this.bytes, 8) > 0 || this.#hasLink(changes);
-    if (few && !hasTargets) return this.#spliced(changes);
+    if (!hasTargets) {
+      const overwritten = this.#overwritten(changes);
+      if (overwritten !== undefined) return overwritten;
+      if (few) return this.#spliced(changes);
+    }
     const merged = new Map<string, Entry>();
     for (const [name, entry] of this.entries()) if (!changes.has(name)) merged.set(name, entry);
     for (const [name, entry] of changes) if (entry !== undefined) merged.set(name, entry);
@@ -182,6 +213,23 @@ export class Listing {
     for (const entry of changes.values()) if (entry?.kind === 'symlink') return true;
     for (let i = 0; i < this.size; i += 1) if (this.kind(i) === 'symlink') return true;
     return false;
+  }
+
+  /** `with` for changes that leave the names as they are, as edits do: records are written over. Otherwise undefined. */
+  #overwritten(changes: ReadonlyMap<string, Entry | undefined>): Listing | undefined {
+    const cursor = new NameCursor(this);
+    const found: [index: number, entry: Entry][] = [];
+    for (const [name, entry] of changes) {
+      const index = entry === undefined ? -1 : cursor.indexOf(name);
+      if (entry === undefined || index < 0) return undefined;
+      found.push([index, entry]);
+    }
+    const bytes = new Uint8Array(this.bytes);
+    const view = new DataView(bytes.buffer);
+    // Whatever makes a listing vouches for nothing.
+    view.setUint32(12, 0, true);
+    for (const [index, entry] of found) writeRecord(view, headerBytes + index * recordBytes, entry);
+    return new Listing(bytes);
   }
 
   /** `with` for a few changes of a large directory: what did not change is copied as it is, not decoded. */
@@ -235,6 +283,29 @@ export class Listing {
     let links = 0;
     for (let i = 0; i < index; i += 1) if (this.kind(i) === 'symlink') links += 1;
     return this.#targets[links] ?? '';
+  }
+}
+
+/**
+ * Finds names in a listing. Those that are asked for in their order, as somebody does who walks through two listings of one
+ * directory, are found without searching.
+ */
+export class NameCursor {
+  readonly #names: readonly string[];
+  #next = 0;
+
+  constructor(listing: Listing) {
+    this.#names = listing.names;
+  }
+
+  /** As `Listing.indexOf`, for names in any order. */
+  indexOf(name: string): number {
+    const names = this.#names;
+    if (names[this.#next] === name) return this.#next++;
+    const at = lowerBound(names, name);
+    if (names[at] !== name) return -1;
+    this.#next = at + 1;
+    return at;
   }
 }
 

@@ -90,6 +90,8 @@ export class Tree {
 
   /** Forgets the listings of a directory and of everything below it; the entry in its parent stays. */
   dropSubtree(dir: RelPath): void {
+    // Most of what is dropped is no directory.
+    if (!this.#listings.has(dir)) return;
     for (const path of [...this.subtree(dir)]) this.#delete(path);
   }
 

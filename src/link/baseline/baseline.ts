@@ -275,12 +275,15 @@ export class Baseline implements AgreedState {
   /** Appends what was recorded since the last flush. */
   flush(): void {
     if (this.#pending.size === 0) return;
+    const pending = this.#pending;
     const records: LogRecord[] = [];
-    for (const [dir, { a, b, digests }] of this.#pending) {
+    for (const [dir, { a, b, digests }] of pending) {
       records.push({ type: 'patch', dir, ...splitGone('a', a), ...splitGone('b', b), digests } as LogRecord);
     }
     this.#pending = new Map();
-    this.#add(records);
+    this.#note(records);
+    // What `#replay` does with these records, from what they were made of.
+    for (const [dir, { a, b, digests }] of pending) this.#patch(dir, a, b, digests);
   }
 
   /** Folds the log into a snapshot when it has grown. */
@@ -303,12 +306,17 @@ export class Baseline implements AgreedState {
 
   #add(records: LogRecord[]): void {
     if (records.length === 0) return;
+    this.#note(records);
+    for (const record of records) this.#replay(record);
+  }
+
+  /** Appends results. They are on record once the trees follow, too. */
+  #note(records: readonly LogRecord[]): void {
     this.#header.durable = false;
     const { session } = this.#header;
     const noted: LogRecord[] = this.#sessionNoted ? [] : [{ type: 'session', ...session, time: Date.now() }];
     this.#sessionNoted = true;
     this.#append([...noted, ...records]);
-    for (const record of records) this.#replay(record);
     this.#resultsSinceIntent = true;
   }
 
@@ -424,14 +432,7 @@ export class Baseline implements AgreedState {
         this.#resultsSinceIntent = true;
         return;
       case 'patch':
-        patchTree(this.a, record.dir, record.a, record.goneA);
-        patchTree(this.b, record.dir, record.b, record.goneB);
-        if (record.dir !== rootKey) this.#changedDirs?.add(record.dir);
-        for (const { name, sha256 } of record.digests) {
-          const at = joinPath(record.dir === rootKey ? '' : record.dir, name);
-          if (sha256 === undefined) this.digests.delete(at);
-          else this.digests.set(at, Buffer.from(sha256, 'hex'));
-        }
+        this.#patch(record.dir, joinGone(record.a, record.goneA), joinGone(record.b, record.goneB), record.digests);
         this.#resultsSinceIntent = true;
         return;
       case 'moves':
@@ -452,6 +453,17 @@ export class Baseline implements AgreedState {
         return;
       case 'durable':
         this.#header.durable = true;
+    }
+  }
+
+  #patch(dir: RelPath, a: Changes, b: Changes, digests: readonly DigestChange[]): void {
+    patchTree(this.a, dir, a);
+    patchTree(this.b, dir, b);
+    if (dir !== rootKey) this.#changedDirs?.add(dir);
+    for (const { name, sha256 } of digests) {
+      const at = joinPath(dir === rootKey ? '' : dir, name);
+      if (sha256 === undefined) this.digests.delete(at);
+      else this.digests.set(at, Buffer.from(sha256, 'hex'));
     }
   }
 
@@ -478,6 +490,9 @@ function makeDirectory(dir: string): void {
     else if (code !== 'EEXIST') throw error;
   }
 }
+
+/** What became of some names of a directory on a side; undefined: nothing is there any more. */
+type Changes = ReadonlyMap<string, Entry | undefined>;
 
 /** The roots' own entries are recorded in a directory that no path can name. */
 const rootKey = '/';
@@ -543,7 +558,7 @@ function emptyHeader(): SnapshotHeader {
   };
 }
 
-function splitGone(side: 'a' | 'b', changes: ReadonlyMap<string, Entry | undefined>): Record<string, unknown> {
+function splitGone(side: 'a' | 'b', changes: Changes): Record<string, unknown> {
   const present: [string, Entry][] = [];
   const gone: string[] = [];
   for (const [name, entry] of changes) {
@@ -553,14 +568,16 @@ function splitGone(side: 'a' | 'b', changes: ReadonlyMap<string, Entry | undefin
   return { [side]: Listing.from(present), [side === 'a' ? 'goneA' : 'goneB']: gone };
 }
 
-function patchTree(tree: Tree, dir: RelPath, present: Listing, gone: readonly string[]): void {
-  if (dir === rootKey) {
-    tree.root = present.get('.') ?? tree.root;
-    return;
-  }
+/** The other way round. */
+function joinGone(present: Listing, gone: readonly string[]): Changes {
   const changes = new Map<string, Entry | undefined>(present.entries());
   for (const name of gone) changes.set(name, undefined);
-  tree.patch(dir, changes);
+  return changes;
+}
+
+function patchTree(tree: Tree, dir: RelPath, changes: Changes): void {
+  if (dir === rootKey) tree.root = changes.get('.') ?? tree.root;
+  else tree.patch(dir, changes);
 }
 
 /** Renames that happen all at once: every old name is taken out before any new one is put in. */

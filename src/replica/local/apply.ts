@@ -40,6 +40,9 @@ export interface ApplyContext {
   granularityNs: bigint;
 }
 
+/** A file of no more than this is staged without a look at its target: 64 KiB. */
+const minBytesToLookFirst = 1 << 16;
+
 type StepOf<Op extends ApplyStep['op']> = Extract<ApplyStep, { op: Op }>;
 
 /** A directory built in staging, waiting for the clock to move on before it is named. */
@@ -253,15 +256,15 @@ class Applier {
   // --- content -----------------------------------------------------------------------------------------------------
 
   *#put(step: StepOf<'put'>, result: StepResult): Work<void> {
-    const staged = yield* this.#stagePut(step, result);
+    // A stale plan should cost nothing; but a few bytes cost no more than the look. The one that counts comes before the rename.
+    const staged = yield* this.#stagePut(step, result, step.source.size > minBytesToLookFirst);
     this.#commitPut(step, staged, result);
   }
 
-  /** @param roomIsMade false when what stands there is to go before the staged file is named */
-  *#stagePut(step: StepOf<'put'>, result: StepResult, roomIsMade = true): Work<{ path: string; copied: Copied }> {
+  /** @param looks whether what stands there is looked at before the bytes are moved, too */
+  *#stagePut(step: StepOf<'put'>, result: StepResult, looks: boolean): Work<{ path: string; copied: Copied }> {
     this.#refuseWhenFull();
-    // Looked at before the bytes are moved, so that a stale plan costs nothing; and again just before the rename.
-    if (roomIsMade) verify(this.#handles.locate(step.path), step.expect);
+    if (looks) verify(this.#handles.locate(step.path), step.expect);
     const path = this.#staging.fresh('f');
     const copied = yield* this.#copy(path, step);
     result.bytes += copied.bytes;
@@ -346,7 +349,7 @@ class Applier {
     const edited = !isPlanned(after);
     if (!how.keep) {
       if (edited && after !== undefined) this.#keepAfterAll(place.to, path, after, result);
-      else fs.rmSync(toFs(place.to), { force: true });
+      else if (after !== undefined) fs.unlinkSync(toFs(place.to));
     } else if (edited) {
       throw new StepError('changed-meanwhile', 'edited while it was replaced; that edit is in history');
     }

@@ -1,12 +1,11 @@
 /** Looking at a target just before it is touched (apply.ts). */
 import type { Entry } from '../../tree/entry.ts';
 import { StepError } from './failure.ts';
-import { lstatIfPresent, matches, observe } from './stat.ts';
+import { matches, observe } from './stat.ts';
 
 /** DESIGN §6.2: the target must still be what the plan saw. */
 export function verify(target: string, expect: Entry | undefined): Entry | undefined {
-  const stats = lstatIfPresent(target);
-  const now = stats === undefined ? undefined : observe(target, 0n);
+  const now = observe(target, 0n);
   if (!matches(now, expect)) throw changedMeanwhile();
   return now;
 }
