@@ -23,6 +23,8 @@ import type { Report } from './report.ts';
 
 /** Files per batch: few enough to lose and to hold little, enough that a batch's own cost does not show. */
 const batchFiles = 6_000;
+/** A file on its own costs as much as so many in a new directory: staged, looked at, kept, named, looked at again. */
+const putWeight = 4;
 /** Content per batch, bytes. */
 const batchBytes = 256 << 20;
 
@@ -314,7 +316,7 @@ class Executor {
     if (step.op === 'move') {
       return { side, task: { step: { op: 'moves', path: step.path, moves: [step] }, files: 1, bytes, finish } };
     }
-    return { side, task: { step, files: 1, bytes, finish } };
+    return { side, task: { step, files: step.op === 'put' ? putWeight : 1, bytes, finish } };
   }
 
   #finishStep(step: Exclude<Step, TreeStep>, result: StepResult): void {

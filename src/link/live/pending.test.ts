@@ -94,6 +94,21 @@ describe('what we wrote ourselves', () => {
     expect(taken(1014)).toEqual(['b d/g', 'b d/f']);
   });
 
+  it('lets somebody’s change go first when it is much, but does not wait for ever', () => {
+    const own = Array.from({ length: 200 }, (_, i) => `d/f${i}`);
+    pending.wrote('b', own, 1000);
+    for (const path of own) told('b', path, 1010);
+    told('a', 'd/g', 1100);
+    expect(taken(1120)).toEqual(['a d/g']);
+    expect(pending.dueAt).toBe(1060);
+    expect(taken(1121)).toHaveLength(200);
+
+    pending.wrote('b', own, 2000);
+    for (const path of own) told('b', path, 2010);
+    told('a', 'd/g', 3100);
+    expect(taken(3120)).toHaveLength(201);
+  });
+
   it('is somebody’s change after a while, and on the other side at once', () => {
     pending.wrote('b', ['d/f'], 1000);
     expect(told('a', 'd/f', 1010)).toBe(true);

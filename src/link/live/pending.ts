@@ -29,6 +29,10 @@ const holdMs = 2000;
 const maxHoldMs = 30_000;
 /** Our own writes are looked at when there is nothing better to do. */
 const echoMs = 50;
+/** So many of them are looked at along with somebody's change: more would keep it waiting… */
+const echoesAlong = 100;
+/** …and then they wait, while changes keep coming, so long at most. */
+const echoPatienceMs = 1000;
 /** So long after a pass events may still be of what it wrote. */
 const echoLastsMs = 300;
 /** With more paths than this in mind nothing is known of single ones. */
@@ -242,8 +246,10 @@ export class Pending {
     for (const side of ['a', 'b'] as const) {
       const set = new DirtySet();
       set.addAll(due[side]);
+      const isCrowd = withEarly && this.#later[side].size > echoesAlong;
       for (const [key, { at, dir, name, early }] of this.#later[side]) {
-        if (at > now && !(early && withEarly)) {
+        const mustWait = early && isCrowd ? now < at + echoPatienceMs : at > now && !(early && withEarly);
+        if (mustWait) {
           this.#laterAt = Math.min(this.#laterAt, at);
           continue;
         }
