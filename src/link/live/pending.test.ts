@@ -87,6 +87,15 @@ describe('what we wrote ourselves', () => {
     expect(taken(1060)).toEqual(['b d/f']);
   });
 
+  it('may have been told of before it was known to be ours', () => {
+    expect(told('b', 'd/f', 1000)).toBe(true);
+    told('b', 'd/g', 1000);
+    pending.wrote('b', ['d/f'], 1001);
+    pending.wrote('b', ['d/g'], 1001);
+    expect(pending.dueAt).toBe(1051);
+    expect(taken(1051)).toEqual(['b d/f', 'b d/g']);
+  });
+
   it('goes along with somebody’s change', () => {
     pending.wrote('b', ['d/f'], 1000);
     told('b', 'd/f', 1010);

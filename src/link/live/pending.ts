@@ -124,14 +124,24 @@ export class Pending {
     this.#laterAt = Math.min(this.#laterAt, at);
   }
 
-  /** A pass wrote these paths on a side: events about them are our own for a while. */
+  /** A pass wrote these paths on a side: events about them are our own, those that came meanwhile and those of a while. */
   wrote(side: Side, paths: Iterable<RelPath>, now: number): void {
     const written = this.#written[side];
     for (const [path, until] of written) if (until < now) written.delete(path);
     for (const path of paths) {
       if (written.size >= maxTracked) return;
       written.set(path, now + echoLastsMs);
+      this.#knowAsEcho(side, path, now);
     }
+  }
+
+  /** What was told of a path before it was known to be ours. It is looked at all the same, as any echo. */
+  #knowAsEcho(side: Side, path: RelPath, now: number): void {
+    const { dir, name } = split(path);
+    const isGrowing = this.#held[side].has(path);
+    if (isGrowing || this.#later[side].size >= maxTracked || !this.#dirty[side].takeName(dir, name)) return;
+    this.#tracks[side].delete(path);
+    this.#remember(side, dir, name, now + echoMs, true);
   }
 
   /** When there will be something to look at; undefined: not as far as is known. */

@@ -51,6 +51,8 @@ class Looker {
   readonly #fresh = new Map<RelPath, Pending>();
   readonly #ignoredIn = new Set<RelPath>();
   readonly #unreadable: LookResult['unreadable'] = [];
+  /** Of the directory that is being looked at, once something asked for it. */
+  #device: { dir: RelPath; dev: bigint } | undefined;
   #rulesChanged = false;
   #looked = 0;
 
@@ -65,7 +67,8 @@ class Looker {
     const before = this.#identity();
     const root = observe(`${handles.rootPrefix}/.`, granularityNs);
     for (const { dir, names } of request.directories) this.#ask(dir, names);
-    for (const dir of this.#asked.keys()) {
+    // In order, so that the handles of the directories above are still open: a burst comes from all over the tree.
+    for (const dir of [...this.#asked.keys()].sort()) {
       this.#lookAt(dir);
       yield { entries: this.#looked, bytes: 0, path: dir };
     }
@@ -123,6 +126,7 @@ class Looker {
       this.#notThere(dir, error);
       return;
     }
+    this.#device = undefined;
     const found = this.#foundIn(dir);
     if (asked.names === undefined) found.names = undefined;
     const grain = grainNow(this.#context.granularityNs);
@@ -178,7 +182,7 @@ class Looker {
   }
 
   #entryAt(dir: RelPath, prefix: string, name: string, grain: Grain, isAsked: boolean): Entry | undefined {
-    const { matcher, watcher, handles } = this.#context;
+    const { matcher, watcher } = this.#context;
     const path = joinPath(dir, name);
     const full = `${prefix}/${name}`;
     const stats = fs.lstatSync(toFs(full), { bigint: true, throwIfNoEntry: false });
@@ -196,11 +200,18 @@ class Looker {
     const entry = entryOf(stats, grain);
     if (entry.kind === 'symlink') entry.target = readTarget(full);
     if (isDirectory) {
-      this.#looked += 1;
-      if (fs.statSync(handles.enter(dir), { bigint: true }).dev !== stats.dev) entry.flags = flags.mount;
+      if (this.#deviceOf(dir) !== stats.dev) entry.flags = flags.mount;
       if (isNew) this.#fresh.set(path, { path, dev: stats.dev, mark: 0 });
     }
     return entry;
+  }
+
+  #deviceOf(dir: RelPath): bigint {
+    if (this.#device?.dir === dir) return this.#device.dev;
+    this.#looked += 1;
+    const { dev } = fs.statSync(this.#context.handles.enter(dir), { bigint: true });
+    this.#device = { dir, dev };
+    return dev;
   }
 
   *#walkFresh(): Work<Tree> {
