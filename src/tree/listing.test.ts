@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from './entry.ts';
-import { Listing } from './listing.ts';
+import { Listing, NameCursor } from './listing.ts';
 import { Tree } from './tree.ts';
 
 const kinds = ['file', 'dir', 'symlink'] as const;
@@ -51,6 +51,45 @@ describe('Listing.with', () => {
       );
     });
   }
+});
+
+const dictionary = fc.dictionary(name, entry, { maxKeys: 30 }).map((found) => Listing.from(Object.entries(found)));
+
+it('a cursor finds what a search finds, whatever is asked for before', () => {
+  fc.assert(
+    fc.property(dictionary, fc.array(name), (listing, asked) => {
+      for (const names of [asked, [...asked].sort(), listing.names]) {
+        const cursor = new NameCursor(listing);
+        expect(names.map((each) => cursor.indexOf(each))).toEqual(names.map((each) => listing.indexOf(each)));
+      }
+    }),
+  );
+});
+
+it('listings share names only where they are the same', () => {
+  fc.assert(
+    fc.property(dictionary, dictionary, fc.boolean(), (one, other, same) => {
+      const copy = new Listing(same ? one.bytes.slice() : other.bytes.slice());
+      const expected = [...(same ? one : other).names];
+      copy.shareNames(one);
+      expect(copy.names).toEqual(expected);
+      expect(copy.names === one.names).toBe(expected.join('/') === one.names.join('/') && expected.length === one.size);
+    }),
+  );
+});
+
+it('what a record tells without being decoded is what the entry says', () => {
+  fc.assert(
+    fc.property(dictionary, dictionary, (one, other) => {
+      for (const i of one.names.keys()) {
+        expect(one.flagsOf(i)).toBe(one.entry(i).flags);
+        for (const k of other.names.keys()) {
+          const [x, y] = [one.entry(i), other.entry(k)];
+          expect(one.sameInode(i, other, k)).toBe(x.ino === y.ino && x.kind === y.kind);
+        }
+      }
+    }),
+  );
 });
 
 it('a tree keeps count of its entries whatever is done to it', () => {
