@@ -118,6 +118,15 @@ describe('what we wrote ourselves', () => {
     expect(taken(3120)).toHaveLength(201);
   });
 
+  it('goes along even when it is much, where somebody’s change is in the same directory: it may be a rename', () => {
+    const own = Array.from({ length: 200 }, (_, i) => `d/f${i}`);
+    told('b', 'old', 1000);
+    for (const path of own) told('b', path, 1000);
+    pending.wrote('b', ['old', ...own], 1010);
+    told('b', 'new', 1020);
+    expect(taken(1040)).toEqual(['b /new', 'b /old']);
+  });
+
   it('is somebody’s change after a while, and on the other side at once', () => {
     pending.wrote('b', ['d/f'], 1000);
     expect(told('a', 'd/f', 1010)).toBe(true);

@@ -257,8 +257,11 @@ export class Pending {
       const set = new DirtySet();
       set.addAll(due[side]);
       const isCrowd = withEarly && this.#later[side].size > echoesAlong;
+      const told = new Set(due[side].map(({ dir }) => dir));
       for (const [key, { at, dir, name, early }] of this.#later[side]) {
-        const mustWait = early && isCrowd ? now < at + echoPatienceMs : at > now && !(early && withEarly);
+        // In a directory of which somebody's change is told it may be half of a rename.
+        const isInCrowd = early && isCrowd && !told.has(dir);
+        const mustWait = isInCrowd ? now < at + echoPatienceMs : at > now && !(early && withEarly);
         if (mustWait) {
           this.#laterAt = Math.min(this.#laterAt, at);
           continue;
