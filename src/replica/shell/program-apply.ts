@@ -16,10 +16,15 @@ export const applyProgram = String.raw`
 stage() { mkdir -p -- "$Q/.lockstep/staging/$1/$2" && S="$Q/.lockstep/staging/$1"; }
 # Content of small files and links, as an archive. Busybox cuts modes by the umask for ordinary users, -p or not; staging
 # itself is its owner's alone.
-extract() {
-  { take "$1" | (umask 0; cd -P -- "$S" && untar | (head -n 20; cat >/dev/null); cat >/dev/null); } 3>&1
+extract() { take "$1" | (umask 0; cd -P -- "$S" && untar || cat >/dev/null; while IFS= read -r W; do :; done); }
+# A few processes for each archive, and no more: what is said of it is cut short by the shell.
+untar() {
+  E=$(tar -xpof - 2>&1); ts=$?
+  if [ @{#E} -gt 4000 ]; then E=$(printf '%.4000s' "$E"); E=@{E%"$nl"*}; fi
+  [ -z "$E" ] || printf '%s\n' "$E"
+  [ $ts -lt 126 ] || echo "tar was killed ($ts)"
+  return $ts
 }
-untar() { tar -xpof - 2>&1 3>&-; ts=$?; [ $ts -lt 126 ] || echo "tar was killed ($ts)" >&3; }
 # Content of one file, or the next piece of it: at the end of what is there.
 append() {
   line; take "$1" | (cat 2>&1 >>"$S/$N"; cat >/dev/null)
@@ -159,7 +164,7 @@ within() { line; go "$N" || return 0; walk .; }
 top() { cd -P -- "$R" && flat; }
 away() { line; f=$N; line; cd -P -- "$R" || return 1; mv -- "./$f" "$Q/.lockstep/$N" 2>&1 </dev/null; }
 flush() { sync -f -- "$R" 2>/dev/null </dev/null || sync </dev/null; }
-putaway() { if [ -n "$S" ]; then wipe "$S"; S=; fi; [ -z "$LOCK" ] || free; cd /; bare; }
+putaway() { stilled; if [ -n "$S" ]; then wipe "$S"; S=; fi; [ -z "$LOCK" ] || free; cd /; bare; }
 historywalk() {
   h=$Q/.lockstep/history
   if [ -h "$Q/.lockstep" ] || [ -h "$h" ] || { [ ! -e "$h" ] && [ -x "$Q/.lockstep" ]; } || [ ! -e "$Q/.lockstep" ]; then return 0; fi

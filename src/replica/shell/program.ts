@@ -33,7 +33,7 @@ nl='
 '
 IFS=' 	'$nl
 F='%f %s %i %d %y %z'
-S= R= Q= LOCK= MADE= BEAT= HARD=1 MVT= DEAD= START=@{PWD%/}
+S= R= Q= LOCK= MADE= BEAT= HARD=1 MVT= DEAD= LOOKS= START=@{PWD%/}
 mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
 # DEAD: something that the command ran was killed. What it started may live on and write into what is answered next, and what it
 # has not told of would be taken for gone: such an answer is the last one (session.ts).
@@ -48,6 +48,7 @@ fromstart() { line; case $N in /*) ;; *) N=$START/$N ;; esac; }
 take() { take1 "$1" || kill -TERM $$; }
 takehead() { head -c "$1"; }
 takedd() {
+  if [ $(($1 % 40960)) = 0 ]; then dd bs=40960 count=$(($1 / 40960)) iflag=fullblock 2>/dev/null; return; fi
   tq=$(($1 / 65536)); tr=$(($1 % 65536))
   [ $tq = 0 ] || dd bs=65536 count=$tq iflag=fullblock 2>/dev/null
   [ $tr = 0 ] || dd bs=$tr count=1 iflag=fullblock 2>/dev/null
@@ -124,6 +125,7 @@ wipe() {
 bye() {
   trap '' HUP INT TERM PIPE
   cd /
+  stilled
   if [ -n "$S" ]; then wipe "$S"; S=; fi
   if [ -n "$R" ] && [ ! -h "$Q/.lockstep" ]; then set +f; rm -f -- "$Q"/.lockstep/*.$$; set -f; fi
   if [ -n "$LOCK" ]; then free; bare; fi
@@ -327,6 +329,13 @@ FP="$M0 %y%m %s %i %D %T@ %C@ %p\n"
 scan() { cd -P -- "$R" || return 1; now; walk . "$@"; printf '\n'; now; }
 scanprintf() { cd -P -- "$R" || return 1; now; walkprintf . "$@"; printf '\n'; now; }
 staged() { now; cd -P -- "$S/$1" || return 1; walk .; }
+# The same while other things are done: into a file; a second one says that it is complete. Tells who is at it.
+stagedaside() {
+  { staged "$1" >"$S/$1.look" && : >"$S/$1.seen"; } </dev/null >/dev/null 2>&1 &
+  LOOKS="$LOOKS $!"; echo $!
+}
+stagedthen() { wait "$2"; [ -e "$S/$1.seen" ] && cat -- "$S/$1.look"; }
+stilled() { [ -z "$LOOKS" ] || wait $LOOKS; LOOKS=; }
 
 # Which of these directories cannot be listed.
 blind() {

@@ -11,6 +11,12 @@ import { touchTime } from './touch-time.ts';
 /** An archive is sent once it has so much: the first one soon, so that there is something to do over there; then fewer larger ones. */
 const archiveBytes = { first: 1 << 20, most: 8 << 20 };
 
+/** So many entries take long enough to look at to do something else meanwhile. */
+const worthLookingAside = 1000;
+/** Whether they have been is asked again after so long, and so often; then it is waited for. */
+const askAgainMs = 10;
+const mostAsked = 100;
+
 export interface LargeFile {
   append(piece: Uint8Array): Promise<void>;
   /** Blocks of a file in the root, without sending them. */
@@ -30,14 +36,17 @@ export class Stager {
   #archiveBytes = archiveBytes.first;
   #made = false;
   #count = 0;
+  /** What was put into archives so far. */
+  #entries = 0;
   /** What the tools have complained of, newest last. */
   readonly complaints: string[] = [];
   /** The disk is full, and why one says so. */
   full: string | undefined;
   /** A tool was killed, and how that was said. */
   #killed: string | undefined;
-  /** Archives under way. */
+  /** The archive sent last, and the one before that. */
   #sending: Promise<void> = Promise.resolve();
+  #sentBefore: Promise<void> = Promise.resolve();
 
   constructor(root: FarRoot) {
     this.#root = root;
@@ -118,16 +127,17 @@ export class Stager {
 
   /** Begins a file of its own. */
   async begin(name: string): Promise<LargeFile> {
-    await this.settle();
+    await this.send();
     const { session } = this.#root;
+    let appending: Promise<void> = Promise.resolve();
     return {
       append: async (piece) => {
-        const { output } = await session.run({
-          code: `append ${piece.length}`,
-          input: [lineInput(name), piece],
-          limit: 1 << 16,
-        });
-        this.#complain(output);
+        // One under way, one being gathered; whatever follows is done behind it.
+        await appending;
+        appending = session
+          .run({ code: `append ${piece.length}`, input: [lineInput(name), piece], limit: 1 << 16 })
+          .then(({ output }) => this.#complain(output));
+        appending.catch(() => undefined);
       },
       copy: async (from, { bytes, first, count }) => {
         const input = lineInput(parentPath(from), baseName(from), name);
@@ -138,6 +148,7 @@ export class Stager {
         this.#complain((await session.run({ code: `hole ${size}`, input: lineInput(name), limit: 1 << 16 })).output);
       },
       finish: async (mode, time) => {
+        await appending;
         const code = `dress ${mode.toString(8)} ${touchTime(this.#root.tools.touch, time)}`;
         this.#complain((await session.run({ code, input: lineInput(name), limit: 1 << 16 })).output);
       },
@@ -150,13 +161,32 @@ export class Stager {
   /** What is there of ours, by the names that they have in staging. */
   async look(): Promise<ReadonlyMap<string, Found>> {
     const staged = new Map<string, Found>();
-    const said = await readTimed(this.#root, { code: `staged ${this.#own}` }, (found, markIfRacy) => {
+    const code = this.#entries < worthLookingAside ? `staged ${this.#own}` : await this.#lookAside();
+    const said = await readTimed(this.#root, { code }, (found, markIfRacy) => {
       markIfRacy(found.entry);
       staged.set(`${this.#own}/${found.path}`, found);
     });
     // All of it is ours: nothing in it is out of sight for a good reason.
     if (said.trim() !== '') throw cutShort(this.#root.session, said.trim());
     return staged;
+  }
+
+  /**
+   * Has everything of ours looked at over there, while the next batch's content goes on arriving.
+   *
+   * @returns the code that tells what was seen
+   */
+  async #lookAside(): Promise<string> {
+    const { session } = this.#root;
+    const told = await session.must({ code: `stagedaside ${this.#own}`, limit: 1 << 16 }, 'look at what is in staging');
+    const by = told.toString('latin1').trim();
+    if (!/^\d{1,10}$/.test(by)) session.broken('the number of a process that is none');
+    for (let asked = 0; asked < mostAsked; asked += 1) {
+      const { status } = await session.run({ code: `[ -e "$S/${this.#own}.seen" ]`, limit: 1 << 16 });
+      if (status === 0) break;
+      await new Promise((resolve) => setTimeout(resolve, askAgainMs));
+    }
+    return `stagedthen ${this.#own} ${by}`;
   }
 
   /** Removes all that is left of ours. */
@@ -180,12 +210,14 @@ export class Stager {
   async send(): Promise<void> {
     if (this.#archive === undefined || this.#archive.size === 0) return;
     const archive = this.#archive.finish();
+    this.#entries += this.#archive.entries;
     // On its way until it is answered: the next one gets memory of its own.
     const { memory } = this.#archive;
     this.#archive = undefined;
     this.#archiveBytes = Math.min(this.#archiveBytes * 2, archiveBytes.most);
-    // One under way, one being filled.
-    await this.#sending;
+    // One is being taken over there, one is on its way behind it, one is being filled.
+    await this.#sentBefore;
+    this.#sentBefore = this.#sending;
     this.#sending = this.#root.session
       .run({ code: `extract ${archive.length}`, input: archive, limit: 1 << 20 })
       .then(({ output }) => {

@@ -2,6 +2,10 @@
 import { encodeName } from '../../tree/path.ts';
 
 const blockBytes = 512;
+const recordBytes = 20 * blockBytes;
+/** What `takedd` takes at a time, and how large an archive must be for a few more zeros not to matter. */
+const takenBytes = 4 * recordBytes;
+const worthRounding = 1 << 20;
 
 export interface ArchiveEntry {
   /** Relative; never begins with a slash or dash. */
@@ -27,8 +31,11 @@ export class ArchiveWriter {
   readonly #options: ArchiveOptions;
   /** A header, but for what is the entry's own. */
   readonly #blank = Buffer.alloc(blockBytes);
+  /** The sum of its bytes. */
+  readonly #blankSum: number;
   #buffer: Buffer;
   #used = 0;
+  #entries = 0;
 
   /** @param memory for as much as fits in; more is taken when it is full */
   constructor(options: ArchiveOptions, memory: Buffer) {
@@ -38,12 +45,18 @@ export class ArchiveWriter {
     // Spaces where its sum will be.
     this.#blank.write('        ', 148, 'latin1');
     this.#blank.write('ustar  \0', 257, 'latin1');
+    this.#blankSum = sumOf(this.#blank, 0, blockBytes);
     this.#buffer = memory;
   }
 
   /** Bytes so far. */
   get size(): number {
     return this.#used;
+  }
+
+  /** How many entries were added. */
+  get entries(): number {
+    return this.#entries;
   }
 
   /** Where the archive stands; `undo` goes back to it. */
@@ -53,6 +66,7 @@ export class ArchiveWriter {
 
   /** Adds an entry; for a file, its content follows through `content` and `endContent`. */
   add(entry: ArchiveEntry): void {
+    this.#entries += 1;
     const name = encodeName(entry.type === 'dir' ? `${entry.name}/` : entry.name);
     const target = encodeName(entry.target ?? '');
     const seconds = floorDiv(entry.mtimeUs, 1_000_000n);
@@ -87,8 +101,9 @@ export class ArchiveWriter {
   /** The whole archive: a view that is good until the next use. */
   finish(): Buffer {
     this.#zeros(2 * blockBytes);
-    // GNU tar reads twenty blocks at a time.
-    this.#zeros((10_240 - (this.#used % 10_240)) % 10_240);
+    // GNU tar reads twenty blocks at a time. A large one is rounded up so that one `dd` can take it (program.ts).
+    const unit = this.#used < worthRounding ? recordBytes : takenBytes;
+    this.#zeros((unit - (this.#used % unit)) % unit);
     return this.#buffer.subarray(0, this.#used);
   }
 
@@ -123,8 +138,9 @@ export class ArchiveWriter {
     octal(block, 136, 12, Number(h.seconds));
     block[156] = h.type.charCodeAt(0);
     block.set(h.target, 157);
-    let sum = 0;
-    for (let i = 0; i < blockBytes; i += 1) sum += block[i] ?? 0;
+    // Only what differs from the blank is summed up: of the fields below 148 the owner's are in it already, as are spaces at 148.
+    const sum =
+      this.#blankSum + sumOf(block, 0, 108) + sumOf(block, 124, 148) + sumOf(block, 156, 157 + h.target.length);
     octal(block, 148, 7, sum);
     this.#used += blockBytes;
   }
@@ -144,6 +160,12 @@ export class ArchiveWriter {
 }
 
 const empty = Buffer.alloc(0);
+
+function sumOf(bytes: Uint8Array, from: number, to: number): number {
+  let sum = 0;
+  for (let i = from; i < to; i += 1) sum += bytes[i] as number;
+  return sum;
+}
 
 /** A whole number in octal, or, where it is too large or too small for that, in base 256 as GNU has it. */
 function octal(block: Buffer, at: number, width: number, value: number): void {
