@@ -9,7 +9,7 @@ import { LockstepError } from '../base/errors.ts';
 import { blockCount, type Signature } from './signature.ts';
 import { maxBlockSize, maxDeltaSize, maxStrongLength, minBlockSize, minStrongLength, weakLength } from './sizes.ts';
 import { saltLength } from './sums.ts';
-import { maxVarintLength, putVarint, VarintReader } from './varint.ts';
+import { maxVarintLength, putVarint, varintAt } from './varint.ts';
 
 /** The byte form of a signature. */
 export function encodeSignature(signature: Signature): Uint8Array {
@@ -29,20 +29,9 @@ export function encodeSignature(signature: Signature): Uint8Array {
  * @throws LockstepError `protocol` when it is not a signature, or one that no honest peer makes
  */
 export function decodeSignature(bytes: Uint8Array): Signature {
-  let at = 0;
-  const number = (): number => {
-    const reader = new VarintReader();
-    for (;;) {
-      const byte = bytes[at];
-      if (byte === undefined) throw broken('it ends too early');
-      at += 1;
-      const value = readByte(reader, byte);
-      if (value !== undefined) return value;
-    }
-  };
-  const size = number();
+  const { value: size, end: sizeEnd } = numberAt(bytes, 0);
   if (size > maxDeltaSize) throw broken(`a file of ${size} bytes has none`);
-  const blockSize = number();
+  const { value: blockSize, end: at } = numberAt(bytes, sizeEnd);
   if (blockSize < minBlockSize || blockSize > maxBlockSize) throw broken(`its blocks have ${blockSize} bytes`);
   const strongLength = bytes[at] ?? 0;
   if (strongLength < minStrongLength || strongLength > maxStrongLength) {
@@ -65,9 +54,9 @@ export function decodeSignature(bytes: Uint8Array): Signature {
   };
 }
 
-function readByte(reader: VarintReader, byte: number): number | undefined {
+function numberAt(bytes: Uint8Array, offset: number): { value: number; end: number } {
   try {
-    return reader.push(byte);
+    return varintAt(bytes, offset);
   } catch (error) {
     throw broken(error instanceof Error ? error.message : String(error));
   }

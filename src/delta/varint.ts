@@ -50,3 +50,18 @@ export class VarintReader {
     return value;
   }
 }
+
+/**
+ * Reads the number that begins at an offset.
+ *
+ * @returns it, and the offset behind it
+ * @throws RangeError when it ends too early, and as `VarintReader.push`
+ */
+export function varintAt(bytes: Uint8Array, offset: number): { value: number; end: number } {
+  const reader = new VarintReader();
+  for (let at = offset; at < bytes.length; at += 1) {
+    const value = reader.push(bytes[at] as number);
+    if (value !== undefined) return { value, end: at + 1 };
+  }
+  throw new RangeError('it ends too early');
+}

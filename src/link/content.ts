@@ -2,6 +2,7 @@
 import type { ReadRequest } from '../replica/content-stream.ts';
 import type { ApplyBatch, ApplyStep, Control, Replica, StepResult } from '../replica/replica.ts';
 import { wantedContent, type WantedContent } from '../replica/wanted-content.ts';
+import { minBlockSumsSize } from '../delta/block-sums.ts';
 import { minDeltaSize } from '../delta/sizes.ts';
 import { resumableSize } from '../replica/content-stream.ts';
 
@@ -22,7 +23,7 @@ export async function applyWithContent(
   if (hostPath !== undefined) return to.apply({ ...batch, content: { via: 'host', hostPath } }, control);
   const wanted = [...wantedContent(batch.steps)];
   if (wanted.length === 0) return to.apply({ ...batch, content: undefined }, control);
-  const results = await stream(batch, await withSignatures(wanted, to, control), route, control);
+  const results = await stream(batch, await withSignatures(wanted, route, control), route, control);
   await again(batch, results, route, control);
   return results;
 }
@@ -62,15 +63,18 @@ async function again(
 /** For large files of which the other side has a version, what it has: only the difference is sent. */
 async function withSignatures(
   wanted: readonly WantedContent[],
-  to: Replica,
+  { to, from }: ContentRoute,
   control: Control,
 ): Promise<readonly ReadRequest[]> {
   const requests = wanted.map(whole);
+  if (from.findsSameBy === 'nothing') return requests;
+  const blocks = from.findsSameBy === 'blocks';
+  const minSize = blocks ? minBlockSumsSize : minDeltaSize;
   const large = wanted.flatMap(({ to: path, source, base }, index) => {
-    const hasBase = Math.min(source.size, base?.entry.size ?? 0) >= minDeltaSize;
+    const hasBase = Math.min(source.size, base?.entry.size ?? 0) >= minSize;
     if (!hasBase && source.size < resumableSize) return [];
     const elsewhere = base === undefined || base.path === path ? {} : { at: base.path };
-    return [{ index, request: { path, expect: base?.entry, ...elsewhere } }];
+    return [{ index, request: { path, expect: base?.entry, ...elsewhere, ...(blocks ? { blocks } : {}) } }];
   });
   if (large.length === 0) return requests;
   const signatures = await to.signatures(

@@ -8,6 +8,8 @@
  *              u8 end as above · sum of the whole content under the key (`WholeSum` in delta/sums.ts); `size` is that of
  *              the new content
  *     failed   size bytes of UTF-8: why the file could not be read; `bits` says which sort of failure
+ *     blocks   as delta, from a side that held blocks against their sums (delta/block-sums.ts): u32 bytes of a block
+ *              instead of the key, and in the end the `BlockwiseSum`
  *
  * That the bytes arrive as they were sent is the transport's affair (wire/ checks every frame). That they are what the
  * file held at one moment is the sender's: only an end of 1 makes it whole.
@@ -15,7 +17,7 @@
 import type { RelPath } from '../tree/path.ts';
 import type { Entry } from '../tree/entry.ts';
 
-export const recordKinds = { whole: 0, delta: 1, failed: 2 } as const;
+export const recordKinds = { whole: 0, delta: 1, failed: 2, blocks: 3 } as const;
 /** How the content of a file ended; anything but `intact` makes it worthless. */
 export const recordEnds = { changed: 0, intact: 1, unreadable: 2 } as const;
 export type RecordEnd = (typeof recordEnds)[keyof typeof recordEnds];
@@ -40,7 +42,7 @@ export interface ReadRequest {
   path: RelPath;
   /** The file as it must be; another one is answered with a failure. */
   expect: Entry;
-  /** What the other side has already (delta/): only what differs is sent. */
+  /** What the other side has already (delta/): only what differs is sent. Sums of blocks for a side that compares those. */
   signature?: Uint8Array;
 }
 
@@ -65,6 +67,6 @@ export function recordHeader(bytes: Uint8Array): RecordHeader | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, recordHeaderBytes);
   const size = view.getBigUint64(8, true);
   const kind = view.getUint8(0);
-  if (kind > recordKinds.failed || view.getUint16(2) !== 0 || size > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+  if (kind > recordKinds.blocks || view.getUint16(2) !== 0 || size > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
   return { kind, bits: view.getUint8(1), index: view.getUint32(4, true), size: Number(size) };
 }

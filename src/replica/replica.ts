@@ -141,6 +141,8 @@ export interface SignatureRequest {
   expect: Entry | undefined;
   /** Where that file is, if not at `path`: one that the new one is probably like. */
   at?: RelPath;
+  /** Sums of blocks (delta/block-sums.ts) are wanted instead of a signature: the side with the new file cannot search. */
+  blocks?: true;
 }
 
 /** A file that stands where content is to go, or near it: what it has need not be sent. */
@@ -282,6 +284,8 @@ export interface Replica {
    * called while batches are being applied.
    */
   signatures(requests: readonly SignatureRequest[], control: Control): Promise<(Uint8Array | undefined)[]>;
+  /** How `read` finds what the other side has already: by signatures, if nothing else is said. */
+  readonly findsSameBy?: 'blocks' | 'nothing';
   /**
    * Content of files as content-stream.ts has it, in the order asked. Streams are served one after the other, also while
    * batches are being applied; one that is no longer wanted is ended with `return`.

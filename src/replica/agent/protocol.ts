@@ -28,6 +28,7 @@ import {
   fileName,
   hostPath,
   list,
+  mark,
   lookPatch,
   orUndefined,
   path,
@@ -193,7 +194,7 @@ const signatures: Record<Method, { args: Codec<unknown[]>; result: Codec<unknown
   scan: { args: tuple(scanRequest), result: scanResult },
   digest: { args: tuple(list(expected)), result: list(digestAnswer) },
   signatures: {
-    args: tuple(list(struct({ path, expect: orUndefined(entry), at: optional(path) }))),
+    args: tuple(list(struct({ path, expect: orUndefined(entry), at: optional(path), blocks: optional(mark) }))),
     result: list(orUndefined(signature)),
   },
   read: {

@@ -56,6 +56,9 @@ export const pathOrRoot = refine(text, (value) =>
 export const hostPath = refine(text, (value) => (value.includes('\0') ? 'a path with a NUL' : undefined));
 export const fileName = refine(text, (value) => (isValidName(value) ? undefined : `the name ${JSON.stringify(value)}`));
 
+/** Something that is so; left out where it is not. */
+export const mark = refine(bool, (value) => (value ? undefined : 'a mark that is none')) as Codec<true>;
+
 export const digest = refine(bytes(32), ({ length }) => (length === 32 ? undefined : `a digest of ${length} bytes`));
 const mode = refine(count, (value) => (value <= 0o7777 ? undefined : `the mode ${value}`));
 /** What a step may set: set-id bits belong to an owner and never travel (tree/entry.ts). */
@@ -154,7 +157,7 @@ export const stepResult: Codec<StepResult> = lazy(() =>
     moved: optional(list(struct({ from: path, to: path, observed: orUndefined(entry) }))),
     inner: optional(list(stepResult)),
     failures: list(failure),
-    wantsWhole: optional(refine(bool, (value) => (value ? undefined : 'a mark that is none')) as Codec<true>),
+    wantsWhole: optional(mark),
     bytes: count,
     kept: bool,
   }),

@@ -1,6 +1,7 @@
-/** Signatures of files (delta/), each taken while the file demonstrably did not change. */
+/** Signatures of files, or sums of their blocks (delta/), each taken while the file demonstrably did not change. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
+import { BlockSumsBuilder } from '../../delta/block-sums.ts';
 import { encodeSignature } from '../../delta/signature-codec.ts';
 import { SignatureBuilder } from '../../delta/signature.ts';
 import { saltLength } from '../../delta/sums.ts';
@@ -33,7 +34,10 @@ function* sign(handles: DirHandles, partials: Partials, request: SignatureReques
   if (base === undefined) return undefined;
   const { file, size } = base;
   try {
-    const builder = new SignatureBuilder(size, new Uint8Array(randomBytes(saltLength)));
+    const builder =
+      request.blocks === true
+        ? new BlockSumsBuilder(size)
+        : new SignatureBuilder(size, new Uint8Array(randomBytes(saltLength)));
     const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, size));
     for (let left = size; left > 0;) {
       const count = fs.readSync(file, chunk, 0, Math.min(chunk.length, left), null);
@@ -42,7 +46,7 @@ function* sign(handles: DirHandles, partials: Partials, request: SignatureReques
       left -= count;
       yield { entries: 0, bytes: size - left, path: request.path };
     }
-    return encodeSignature(builder.finish());
+    return builder instanceof BlockSumsBuilder ? builder.finish() : encodeSignature(builder.finish());
   } catch {
     // Whatever it is that cannot be read: that shows when it is to be replaced.
     return undefined;

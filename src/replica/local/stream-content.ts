@@ -3,6 +3,7 @@ import type { Hash } from 'node:crypto';
 import fs from 'node:fs';
 import { crypto } from '../../base/builtins.ts';
 import { LockstepError } from '../../base/errors.ts';
+import { BlockwiseSum, blockSumLength } from '../../delta/block-sums.ts';
 import { Patch } from '../../delta/patch.ts';
 import { WholeSum, wholeSumKeyLength, wholeSumLength } from '../../delta/sums.ts';
 import { mtimeUs } from '../../tree/entry.ts';
@@ -28,8 +29,18 @@ import { DeltaMismatchError, StepError } from './failure.ts';
 import { toFs } from './fs-path.ts';
 import type { Work } from './slices.ts';
 
-/** Whether it is intact, and the sum of the whole. */
-const deltaEndBytes = 1 + wholeSumLength;
+/** What comes before and behind the pieces: what the sum of the whole is made with; whether it is intact, and that sum. */
+const framing = {
+  [recordKinds.delta]: { headBytes: wholeSumKeyLength, endBytes: 1 + wholeSumLength },
+  [recordKinds.blocks]: { headBytes: 4, endBytes: 1 + blockSumLength },
+} as const;
+
+type DeltaKind = keyof typeof framing;
+
+function sumFor(kind: DeltaKind, head: Uint8Array): WholeSum | BlockwiseSum {
+  if (kind === recordKinds.delta) return new WholeSum(head);
+  return new BlockwiseSum(new DataView(head.buffer, head.byteOffset).getUint32(0, true));
+}
 
 const copyBuffer = Buffer.allocUnsafeSlow(1 << 18);
 
@@ -60,7 +71,8 @@ export class StreamContent implements Content {
       case recordKinds.whole:
         return yield* this.#whole(task, header);
       case recordKinds.delta:
-        return yield* this.#delta(task, header);
+      case recordKinds.blocks:
+        return yield* this.#delta(task, header, header.kind);
       default:
         throw yield* this.#failure(header);
     }
@@ -78,8 +90,9 @@ export class StreamContent implements Content {
     if (header.kind === recordKinds.whole) yield* this.#feed.skip(header.size + 1);
     else if (header.kind === recordKinds.failed) yield* this.#failure(header);
     else {
-      yield* this.#feed.skip(wholeSumKeyLength);
-      yield* this.#passPieces();
+      const kind = header.kind === recordKinds.delta ? header.kind : recordKinds.blocks;
+      yield* this.#feed.skip(framing[kind].headBytes);
+      yield* this.#passPieces(kind);
     }
   }
 
@@ -123,11 +136,12 @@ export class StreamContent implements Content {
     }
   }
 
-  *#delta(task: FetchTask, header: RecordHeader): Work<Copied> {
-    const sum = new WholeSum(yield* this.#feed.exactly(wholeSumKeyLength));
+  *#delta(task: FetchTask, header: RecordHeader, kind: DeltaKind): Work<Copied> {
+    const { headBytes, endBytes } = framing[kind];
+    const sum = sumFor(kind, yield* this.#feed.exactly(headBytes));
     const base = header.size === task.source.size ? this.#bases.open(task.path) : undefined;
     if (base === undefined) {
-      yield* this.#passPieces();
+      yield* this.#passPieces(kind);
       throw new SourceChangedError();
     }
     const feed = this.#feed;
@@ -160,7 +174,7 @@ export class StreamContent implements Content {
           }
         }
         progress.ended = true;
-        const end = yield* feed.exactly(deltaEndBytes);
+        const end = yield* feed.exactly(endBytes);
         checkEnd(end[0]);
         patch.finish();
         if (!sum.digest().equals(end.subarray(1))) throw new DeltaMismatchError();
@@ -168,7 +182,7 @@ export class StreamContent implements Content {
     } catch (error) {
       if (!progress.ended) {
         yield* feed.skip(progress.left);
-        yield* this.#passPieces();
+        yield* this.#passPieces(kind);
       }
       throw error;
     } finally {
@@ -212,9 +226,9 @@ export class StreamContent implements Content {
   }
 
   /** Passes over the rest of a delta, from the beginning of a piece on. */
-  *#passPieces(): Work<void> {
+  *#passPieces(kind: DeltaKind): Work<void> {
     for (let length = yield* this.#number(); length > 0; length = yield* this.#number()) yield* this.#feed.skip(length);
-    yield* this.#feed.skip(deltaEndBytes);
+    yield* this.#feed.skip(framing[kind].endBytes);
   }
 
   *#number(): Work<number> {

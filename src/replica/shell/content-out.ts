@@ -3,10 +3,19 @@
  *
  * Invariant: a record that ends as intact holds what the file held at one moment. Every file is looked at before and after;
  * in between nothing wrote to it, or its ctime would show. Files that were asked for together are told apart by their sizes,
- * so if one of them is not what it should be, none of that answer is used, and each is asked for alone.
+ * so if one of them is not what it should be, none of that answer is used, and each is asked for alone. Of a large file that the
+ * other side has in another version, blocks with the same sums at the same places are not fetched.
  */
 import { InterruptedError } from '../../base/errors.ts';
-import { baseName, isSafePath, parentPath } from '../../tree/path.ts';
+import {
+  blockSumLength,
+  BlockwiseSum,
+  decodeBlockSums,
+  minSummedBlock,
+  type BlockSums,
+} from '../../delta/block-sums.ts';
+import { InstructionEncoder, type Instruction } from '../../delta/instructions.ts';
+import { baseName, isSafePath, parentPath, type RelPath } from '../../tree/path.ts';
 import {
   contentChunkBytes,
   putRecordHeader,
@@ -19,6 +28,7 @@ import {
 } from '../content-stream.ts';
 import type { Control } from '../replica.ts';
 import { isAs } from './is-as.ts';
+import { sumsOfBlocks } from './large.ts';
 import { observe, type FarRoot } from './far-root.ts';
 import { listOf } from './names.ts';
 import { lineInput } from './open.ts';
@@ -26,9 +36,9 @@ import type { Found } from './records.ts';
 
 const groupBytes = 4 << 20;
 const groupFiles = 1000;
-/** Blocks of `piece` in program.ts. */
-const blockBytes = 1 << 20;
-const pieceBlocks = 4;
+/** What `piece` in program.ts counts in. */
+const unitBytes = minSummedBlock;
+const pieceBytes = 16 * unitBytes;
 
 interface Item {
   index: number;
@@ -142,37 +152,143 @@ async function* sendLarge(
     yield* cut(failed(index, 'source-changed', ''));
     return;
   }
-  const blocks = Math.ceil(expect.size / blockBytes);
-  const fetch = async (block: number): Promise<Buffer> => {
-    const count = Math.min(pieceBlocks, blocks - block);
-    const code = `piece ${block} ${count}`;
-    return (
-      await root.session.run({
-        code,
-        input: lineInput(parentPath(path), baseName(path)),
-        limit: (count + 1) * blockBytes,
-      })
-    ).output;
+  const same = request.signature && (await heldAgainst(root, path, expect.size, decodeBlockSums(request.signature)));
+  const fetch = async ({ offset, length }: Part): Promise<Buffer> => {
+    const code = `piece ${offset / unitBytes} ${Math.ceil(length / unitBytes)}`;
+    const input = lineInput(parentPath(path), baseName(path));
+    return (await root.session.run({ code, input, limit: pieceBytes + unitBytes })).output;
   };
-  yield header(recordKinds.whole, 0, index, expect.size);
-  let ahead = fetch(0);
+  const parts = [...partsOf(expect.size, same)];
+  const wanted = parts.filter(({ kind }) => kind === 'fetch');
+  const start = (at: number): Promise<Buffer> | undefined => {
+    const fetched = wanted[at] && fetch(wanted[at]);
+    fetched?.catch(() => undefined);
+    return fetched;
+  };
+  const record = new LargeRecord(same);
+  yield* cut(record.begin(index, expect.size));
+  let fetched = 0;
+  let ahead = start(0);
   let end: number = recordEnds.intact;
-  for (let block = 0; block < blocks; block += pieceBlocks) {
+  for (const part of parts) {
     if (control.signal.aborted) throw new InterruptedError();
-    const wanted = Math.min(pieceBlocks * blockBytes, expect.size - block * blockBytes);
-    const piece = await ahead;
-    if (block + pieceBlocks < blocks) {
-      ahead = fetch(block + pieceBlocks);
-      ahead.catch(() => undefined);
+    if (part.kind === 'copy') {
+      yield* cut(record.copy(part));
+      continue;
     }
+    const piece = (await ahead) ?? Buffer.alloc(0);
+    fetched += 1;
+    ahead = start(fetched);
     // What is missing is filled up: the announced length is kept, the content is worth nothing.
-    if (piece.length !== wanted) end = recordEnds.changed;
-    yield* cut([piece.length >= wanted ? piece.subarray(0, wanted) : Buffer.concat([piece], wanted)]);
+    if (piece.length !== part.length) end = recordEnds.changed;
+    yield* cut(
+      record.content(
+        piece.length >= part.length ? piece.subarray(0, part.length) : Buffer.concat([piece], part.length),
+      ),
+    );
   }
   const after = await observe(root, [path]);
   if (!isIntact(request, before, after)) end = recordEnds.changed;
   else if (end !== recordEnds.intact) end = recordEnds.unreadable;
-  yield Uint8Array.of(end);
+  yield* cut(record.end(end));
+}
+
+/** A part of a large file, in bytes: fetched, or known to the other side at the same place. */
+interface Part {
+  kind: 'copy' | 'fetch';
+  offset: number;
+  length: number;
+}
+
+/** What the other side has at the same places. */
+interface Same {
+  blockBytes: number;
+  /** The sum of each block that is the same; undefined for one that is not. */
+  blocks: readonly (Uint8Array | undefined)[];
+}
+
+/** Has the blocks of a file summed over there, and compares. @returns undefined when that cannot be told: all is sent then */
+async function heldAgainst(root: FarRoot, path: RelPath, size: number, base: BlockSums): Promise<Same | undefined> {
+  const { blockBytes, sums } = base;
+  const blocksOf = (bytes: number): number => Math.ceil(bytes / blockBytes);
+  const count = Math.min(blocksOf(size), blocksOf(base.size));
+  const found = count === 0 ? [] : await sumsOfBlocks(root, path, blockBytes, count);
+  const blocks = found?.map((hex, block) => {
+    const sum = sums.subarray(block * blockSumLength, (block + 1) * blockSumLength);
+    return Buffer.from(hex, 'hex').equals(sum) ? sum : undefined;
+  });
+  return blocks?.some((sum) => sum !== undefined) === true ? { blockBytes, blocks } : undefined;
+}
+
+/** Neighbours that the other side has go together; what is fetched comes in pieces. */
+function* partsOf(size: number, same: Same | undefined): Generator<Part> {
+  const { blockBytes, blocks } = same ?? { blockBytes: size, blocks: [] };
+  let next: Part | undefined;
+  for (let offset = 0; offset < size; offset += blockBytes) {
+    const kind = blocks[offset / blockBytes] === undefined ? 'fetch' : 'copy';
+    const length = Math.min(blockBytes, size - offset);
+    if (next?.kind === kind) next.length += length;
+    else {
+      if (next !== undefined) yield* inPieces(next);
+      next = { kind, offset, length };
+    }
+  }
+  if (next !== undefined) yield* inPieces(next);
+}
+
+function* inPieces({ kind, offset, length }: Part): Generator<Part> {
+  const most = kind === 'copy' ? length : pieceBytes;
+  for (let done = 0; done < length; done += most) {
+    yield { kind, offset: offset + done, length: Math.min(most, length - done) };
+  }
+}
+
+/** The bytes of a large file's record: with all of the content, or with what is not the same. */
+class LargeRecord {
+  readonly #same: Same | undefined;
+  readonly #encoder = new InstructionEncoder();
+  readonly #sum: BlockwiseSum | undefined;
+
+  constructor(same: Same | undefined) {
+    this.#same = same;
+    this.#sum = same && new BlockwiseSum(same.blockBytes);
+  }
+
+  begin(index: number, size: number): Uint8Array[] {
+    if (this.#same === undefined) return [header(recordKinds.whole, 0, index, size)];
+    return [header(recordKinds.blocks, 0, index, size), number(this.#same.blockBytes)];
+  }
+
+  /** Whole blocks that are the same. */
+  copy({ offset, length }: Part): Uint8Array[] {
+    const { blockBytes, blocks } = this.#same ?? { blockBytes: length, blocks: [] };
+    for (let at = offset; at < offset + length; at += blockBytes) {
+      const sum = blocks[at / blockBytes];
+      if (sum !== undefined) this.#sum?.takeBlock(sum);
+    }
+    return this.#pieces({ kind: 'copy', offset, length });
+  }
+
+  content(bytes: Uint8Array): Uint8Array[] {
+    if (this.#sum === undefined) return [bytes];
+    this.#sum.update(bytes);
+    return this.#pieces({ kind: 'literal', bytes });
+  }
+
+  end(end: number): Uint8Array[] {
+    if (this.#sum === undefined) return [Uint8Array.of(end)];
+    return [number(0), Uint8Array.of(end), this.#sum.digest()];
+  }
+
+  #pieces(instruction: Instruction): Uint8Array[] {
+    return this.#encoder.encode(instruction).flatMap((bytes) => [number(bytes.length), bytes]);
+  }
+}
+
+function number(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value, true);
+  return bytes;
 }
 
 const intact = Uint8Array.of(recordEnds.intact);

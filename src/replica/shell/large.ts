@@ -1,5 +1,5 @@
 /**
- * Large files on their way in: what stands there already is not sent again.
+ * Large files on their way in: what stands there already is not sent again (on their way out: content-out.ts).
  *
  * The far side tells the SHA-256 of each block of the old version. The new content, which is read here anyway, is compared
  * with that block by block, at the same places: what was appended or changed in place is found, what was inserted is not.
@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { LockstepError } from '../../base/errors.ts';
+import { minSummedBlock, summedBlockBytes } from '../../delta/block-sums.ts';
 import type { Entry } from '../../tree/entry.ts';
 import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
 import { observe, type FarRoot } from './far-root.ts';
@@ -18,9 +19,6 @@ import { isAs } from './is-as.ts';
 const plainPieceBytes = 4 << 20;
 /** Parts of a sparse file that may be left out. */
 const holeBytes = 1 << 16;
-const leastBlockBytes = 1 << 18;
-/** Blocks of a file: each costs two processes over there. */
-const mostBlocks = 1024;
 
 export interface Base {
   path: RelPath;
@@ -33,13 +31,24 @@ export interface Base {
 
 /** @returns undefined when nothing can be told of it: all is sent then */
 export async function signBase(root: FarRoot, path: RelPath, expect: Entry): Promise<Base | undefined> {
-  const { session, tools } = root;
-  if (tools.digest === 'none' || expect.size < leastBlockBytes) return undefined;
-  let blockBytes = leastBlockBytes;
-  while (Math.ceil(expect.size / blockBytes) > mostBlocks) blockBytes *= 2;
-  const count = Math.ceil(expect.size / blockBytes);
+  const { tools } = root;
+  if (tools.digest === 'none' || expect.size < minSummedBlock) return undefined;
+  const blockBytes = summedBlockBytes(expect.size);
   const isSo = async (): Promise<boolean> => isAs((await observe(root, [path])).get(path)?.entry, expect);
   if (!(await isSo())) return undefined;
+  const digests = await sumsOfBlocks(root, path, blockBytes, Math.ceil(expect.size / blockBytes));
+  if (digests === undefined) return undefined;
+  return { path, blockBytes, digests, size: expect.size, isStillSo: isSo };
+}
+
+/** SHA-256 of each of a file's first blocks, in hex; undefined when not all can be told. */
+export async function sumsOfBlocks(
+  { session, tools }: FarRoot,
+  path: RelPath,
+  blockBytes: number,
+  count: number,
+): Promise<string[] | undefined> {
+  if (tools.digest === 'none') return undefined;
   const { status, output } = await session.run({
     code: `blocks ${tools.digest} ${blockBytes} ${count}`,
     input: lineInput(parentPath(path), baseName(path)),
@@ -51,8 +60,7 @@ export async function signBase(root: FarRoot, path: RelPath, expect: Entry): Pro
     .split('\n')
     .map((line) => line.slice(0, 64));
   if (status !== 0 || digests.length !== count) return undefined;
-  if (!digests.every((digest) => /^[0-9a-f]{64}$/.test(digest))) return undefined;
-  return { path, blockBytes, digests, size: expect.size, isStillSo: isSo };
+  return digests.every((digest) => /^[0-9a-f]{64}$/.test(digest)) ? digests : undefined;
 }
 
 export class LargeWriter {

@@ -349,7 +349,7 @@ blind() {
 }
 # Content: of many files one after the other, and a piece of one, in blocks of a megabyte.
 contents() { take "$1" | (cd -P -- "$R" && args cat -- 2>/dev/null; cs=$?; cat >/dev/null; exit $cs); }
-piece() { line; D=$N; line; go "$D" && [ ! -h "./$N" ] && dd if="./$N" bs=1048576 skip="$1" count="$2" 2>/dev/null </dev/null; }
+piece() { line; D=$N; line; go "$D" && [ ! -h "./$N" ] && dd if="./$N" bs=262144 skip="$1" count="$2" 2>/dev/null </dev/null; }
 # Digests, each behind the number of its file. $1: the tool.
 digests() {
   bad=; cd -P -- "$R" || bad=1

@@ -162,6 +162,11 @@ export class ShellReplica implements Replica {
     return digestFar(this.#root().root, requests, control);
   }
 
+  /** Without one of its digests, all of a large file is sent. */
+  get findsSameBy(): 'blocks' | 'nothing' {
+    return this.tools.digest === 'none' ? 'nothing' : 'blocks';
+  }
+
   /** None: what is the same is found here, by the digests of blocks, while the content is on its way. */
   async signatures(requests: readonly SignatureRequest[]): Promise<(Uint8Array | undefined)[]> {
     return Promise.resolve(requests.map(() => undefined));
