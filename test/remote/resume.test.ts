@@ -1,4 +1,4 @@
-/** A large file whose transfer broke off is not begun anew; a large file that changed is sent as what changed. */
+/** A large file whose transfer broke off is not begun anew; a large file that changed is sent as what changed. Over agents and shells. */
 import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -74,6 +74,88 @@ describe('a large file', () => {
       expect(ran.code, ran.stdout + ran.stderr).toBe(0);
       expect(digestOf(path.join(target, 'big'))).toBe(digestOf(path.join(source, 'big')));
       expect(report.sent + report.received).toBeLessThan(1.4 * (1 << 20));
+    });
+  });
+});
+
+describe('a large file over a plain shell', () => {
+  const bothWays = ['push', 'pull'] as const;
+
+  /** Source and target, and the roots as the command has them. */
+  function ends(pair: Pair, command: (typeof bothWays)[number]): { source: string; target: string; roots: string[] } {
+    const [source, target] = command === 'push' ? [pair.a, pair.b] : [pair.b, pair.a];
+    fs.mkdirSync(source, { recursive: true });
+    return { source, target, roots: [source, target] };
+  }
+
+  it.each(bothWays)('cut off in the middle, goes on from there (%s)', async (command) => {
+    await withPair(async (pair) => {
+      const { source, target, roots } = ends(pair, command);
+      fs.writeFileSync(path.join(source, 'big'), randomBytes(size));
+      const cut = await through(pair, [command, ...roots, '--agent', 'sh'], size / 2);
+      expect(cut.ran.code, cut.ran.stdout + cut.ran.stderr).toBe(1);
+      expect(eventsOf(cut.ran, 'error')).toMatchObject([{ code: 'connection' }]);
+      expect(fs.existsSync(path.join(target, 'big'))).toBe(false);
+
+      const { ran, report } = await through(pair, [command, ...roots, '--agent', 'sh']);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(path.join(target, 'big'))).toBe(digestOf(path.join(source, 'big')));
+      expect(report.sent + report.received).toBeLessThan(size * 0.7);
+      expect(litter(pair.b)).toEqual([]);
+    });
+  });
+
+  it.each(bothWays)('that changed on the way is made anew all the same (%s)', async (command) => {
+    await withPair(async (pair) => {
+      const { source, target, roots } = ends(pair, command);
+      fs.writeFileSync(path.join(source, 'big'), randomBytes(size));
+      await through(pair, [command, ...roots, '--agent', 'sh'], size / 2);
+      fs.writeFileSync(path.join(source, 'big'), randomBytes(size + 1));
+      const { ran } = await through(pair, [command, ...roots, '--agent', 'sh']);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(path.join(target, 'big'))).toBe(digestOf(path.join(source, 'big')));
+      expect(litter(pair.b)).toEqual([]);
+    });
+  });
+
+  it('changed in the middle, cut and added to, sends what changed (pull)', async () => {
+    await withPair(async (pair) => {
+      const { source, target, roots } = ends(pair, 'pull');
+      const big = randomBytes(size);
+      fs.writeFileSync(path.join(source, 'big'), big);
+      fs.writeFileSync(path.join(source, 'log'), big.subarray(0, size / 2));
+      expect((await through(pair, ['pull', ...roots, '--agent', 'sh'])).ran.code).toBe(0);
+      randomBytes(1 << 20).copy(big, 10_000_000);
+      fs.writeFileSync(path.join(source, 'big'), big.subarray(0, size - 1000));
+      fs.appendFileSync(path.join(source, 'log'), randomBytes(1000));
+      const { ran, report } = await through(pair, ['pull', ...roots, '--agent', 'sh']);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      for (const name of ['big', 'log']) {
+        expect(digestOf(path.join(target, name)), name).toBe(digestOf(path.join(source, name)));
+      }
+      // Blocks of 256 KiB: five for the change, and the last one of each.
+      expect(report.sent + report.received).toBeLessThan(2 * (1 << 20));
+    });
+  });
+
+  it('whose old version is not what it was when it was recorded is right afterwards (pull)', async () => {
+    await withPair(async (pair) => {
+      const { source, target, roots } = ends(pair, 'pull');
+      const big = randomBytes(size);
+      fs.writeFileSync(path.join(source, 'big'), big);
+      expect((await through(pair, ['pull', ...roots, '--agent', 'sh'])).ran.code).toBe(0);
+      // With size and times as they were, so that only its content tells.
+      const there = path.join(target, 'big');
+      const { atime, mtime } = fs.statSync(there);
+      big.write('changed', 1000);
+      fs.writeFileSync(path.join(source, 'big'), big);
+      const file = fs.openSync(there, 'r+');
+      fs.writeSync(file, Buffer.from('damaged'), 0, 7, size / 2);
+      fs.closeSync(file);
+      fs.utimesSync(there, atime, mtime);
+      const { ran } = await through(pair, ['pull', ...roots, '--agent', 'sh', '--rebaseline']);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(there)).toBe(digestOf(path.join(source, 'big')));
     });
   });
 });

@@ -1,20 +1,14 @@
 /**
  * Large files whose transfer broke off: what had arrived is kept, and is what the next attempt begins from. It is a base for
- * a delta like any other (delta/), so that nothing needs to be known of it: what is made of it is verified as a whole.
- *
- *     .lockstep/partial/<digest of the path>.<run>
+ * a delta like any other (delta/), so that nothing needs to be known of it: what is made of it is verified as a whole
+ * (where it is: partial-name.ts).
  *
  * A large file is written there from the start, so that not even a kill loses what had arrived.
  */
 import fs from 'node:fs';
-import { sha256 } from '../../base/builtins.ts';
-import { encodeName, type RelPath } from '../../tree/path.ts';
+import type { RelPath } from '../../tree/path.ts';
+import { leastPartial, partialDirectory, partialPrefix } from '../partial-name.ts';
 import type { OwnDirectory } from './own-directory.ts';
-
-const directory = 'partial';
-
-/** Less than this is not worth a signature. */
-const leastKept = 1 << 20;
 /** Who has not tried again for so long will not. */
 const keptMs = 7 * 24 * 3600 * 1000;
 
@@ -31,7 +25,7 @@ export class Partials {
 
   /** Where to write a large file; does not exist yet. */
   place(path: RelPath): string {
-    this.#own.ensure(directory);
+    this.#own.ensure(partialDirectory);
     const place = `${this.#prefix(path)}${this.#runId}`;
     fs.rmSync(place, { force: true });
     return place;
@@ -61,13 +55,13 @@ export class Partials {
   /** The transfer broke off. */
   abandon(place: string): void {
     const size = fs.lstatSync(place, { throwIfNoEntry: false })?.size ?? 0;
-    if (size < leastKept) fs.rmSync(place, { force: true });
+    if (size < leastPartial) fs.rmSync(place, { force: true });
   }
 
   /** Removes what nobody came back for. */
   prune(): void {
-    for (const name of this.#own.list(directory)) {
-      const place = `${this.#own.plainPath}/${directory}/${name}`;
+    for (const name of this.#own.list(partialDirectory)) {
+      const place = `${this.#own.plainPath}/${partialDirectory}/${name}`;
       const stats = fs.lstatSync(place, { throwIfNoEntry: false });
       if (stats !== undefined && Date.now() - stats.ctimeMs > keptMs) fs.rmSync(place, { force: true });
     }
@@ -76,8 +70,8 @@ export class Partials {
   *#leftOf(path: RelPath): Generator<{ place: string; size: number }> {
     const start = this.#prefix(path);
     const own = `${start}${this.#runId}`;
-    for (const name of this.#own.list(directory)) {
-      const place = `${this.#own.plainPath}/${directory}/${name}`;
+    for (const name of this.#own.list(partialDirectory)) {
+      const place = `${this.#own.plainPath}/${partialDirectory}/${name}`;
       if (!place.startsWith(start) || place === own) continue;
       const stats = fs.lstatSync(place, { throwIfNoEntry: false });
       if (stats?.isFile() === true) yield { place, size: stats.size };
@@ -85,7 +79,6 @@ export class Partials {
   }
 
   #prefix(path: RelPath): string {
-    const digest = Buffer.from(sha256(encodeName(path))).toString('hex', 0, 16);
-    return `${this.#own.plainPath}/${directory}/${digest}.`;
+    return `${this.#own.plainPath}/${partialDirectory}/${partialPrefix(path)}`;
   }
 }

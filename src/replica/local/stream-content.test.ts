@@ -6,12 +6,14 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LockstepError } from '../../base/errors.ts';
 import type { Entry } from '../../tree/entry.ts';
-import type { ReadRequest } from '../content-stream.ts';
+import { BlockwiseSum } from '../../delta/block-sums.ts';
+import { InstructionEncoder } from '../../delta/instructions.ts';
+import { putRecordHeader, recordEnds, recordHeaderBytes, recordKinds, type ReadRequest } from '../content-stream.ts';
 import type { ApplyStep, Failure } from '../replica.ts';
 import { Bases } from './bases.ts';
 import { ContentFeed } from './content-feed.ts';
 import { DirHandles } from './dir-handles.ts';
-import { failureOf } from './failure.ts';
+import { DeltaMismatchError, failureOf } from './failure.ts';
 import { OwnDirectory } from './own-directory.ts';
 import { Partials } from './partials.ts';
 import { ChunkRing, sendContent } from './send-content.ts';
@@ -219,6 +221,81 @@ describe('a stream of content', () => {
       }
     });
     expect(whys).toEqual(['unreadable', 600_000]);
+  });
+
+  /** A record of the last of two blocks as it stands in the base, and a new one in front of it. */
+  function ofBlocks(baseBlock: Buffer, lie: Partial<{ blockBytes: number; offset: number }> = {}): Buffer[] {
+    const blockBytes = baseBlock.length;
+    const head = Buffer.alloc(recordHeaderBytes);
+    putRecordHeader(head, 0, { kind: recordKinds.blocks, bits: 0, index: 0, size: 2 * blockBytes });
+    const encoder = new InstructionEncoder();
+    const fresh = Buffer.alloc(blockBytes, 'new');
+    const sum = new BlockwiseSum(blockBytes);
+    sum.update(fresh);
+    sum.update(baseBlock);
+    const number = (value: number): Buffer => {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32LE(value);
+      return bytes;
+    };
+    const instructions = [
+      ...encoder.encode({ kind: 'literal', bytes: fresh }),
+      ...encoder.encode({ kind: 'copy', offset: lie.offset ?? blockBytes, length: blockBytes }),
+    ];
+    return [
+      head,
+      number(lie.blockBytes ?? blockBytes),
+      ...instructions.flatMap((bytes) => [number(bytes.length), Buffer.from(bytes)]),
+      number(0),
+      Buffer.of(recordEnds.intact),
+      sum.digest(),
+    ];
+  }
+
+  it.each([
+    ['is put together of blocks that are there and new ones', {}, undefined],
+    ['is not what was meant when the base is not, either', { damaged: true }, DeltaMismatchError],
+    ['copies from outside the base', { lie: { offset: 1 << 20 } }, /copies bytes/],
+    ['has blocks of a size that nobody makes', { lie: { blockBytes: 1 } }, /blocks have 1 bytes/],
+    ['is not wanted any more', { passed: true }, undefined],
+  ] as const)('that %s', (_, { damaged, lie, passed }: { damaged?: true; lie?: object; passed?: true }, message) => {
+    const block = Buffer.alloc(1 << 18, 'same');
+    fs.writeFileSync(path.join(dir, 'base/f0'), Buffer.concat([Buffer.alloc(1 << 18, 'old'), block]));
+    if (damaged === true) {
+      const file = fs.openSync(path.join(dir, 'base/f0'), 'r+');
+      fs.writeSync(file, Buffer.from('damaged'), 0, 7, (1 << 18) + 1000);
+      fs.closeSync(file);
+    }
+    fs.writeFileSync(path.join(dir, 'from/f0'), Buffer.concat([Buffer.alloc(1 << 18, 'new'), block]));
+    fs.writeFileSync(path.join(dir, 'from/f1'), 'small');
+    const steps = ['f0', 'f1'].map((name): ApplyStep => {
+      const expected = name === 'f0' ? seen('base/f0') : undefined;
+      const put = { op: 'put', mode: 0o644, keep: false, reason: 'edited' } as const;
+      return { ...put, path: name, from: name, source: seen(`from/${name}`), expect: expected };
+    });
+    const feed = new ContentFeed(() => undefined);
+    for (const bytes of ofBlocks(block, lie)) feed.push(bytes);
+    const rest = Buffer.concat([...send([{ path: 'f1', expect: seen('from/f1') }])]);
+    // Alone it was the first of its stream.
+    rest.writeUInt32LE(1, 4);
+    feed.push(rest);
+    feed.end();
+    const stream = new StreamContent(feed, steps, new Bases(handles, partials, steps));
+    const fetch = (name: string): unknown => {
+      const task = { to: path.join(dir, 'to', name), path: name, from: name, mode: 0o644, digest: false };
+      return run(stream.fetch({ ...task, source: seen(`from/${name}`) }));
+    };
+    if (passed !== true && message !== undefined) expect(() => fetch('f0')).toThrow(message);
+    else if (passed !== true) fetch('f0');
+    const made = fs.existsSync(path.join(dir, 'to/f0'));
+    expect(made).toBe(passed !== true && message === undefined);
+    if (made) {
+      expect(fs.readFileSync(path.join(dir, 'to/f0')).equals(fs.readFileSync(path.join(dir, 'from/f0')))).toBe(true);
+    }
+    // A breach of protocol ends the stream; whatever else is wrong leaves it in step.
+    if (lie !== undefined) return;
+    fetch('f1');
+    expect(fs.readFileSync(path.join(dir, 'to/f1'), 'utf8')).toBe('small');
   });
 
   it.each([

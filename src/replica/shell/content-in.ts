@@ -14,14 +14,17 @@ import {
   recordHeader,
   recordHeaderBytes,
   recordKinds,
+  resumableSize,
   sendFailures,
   sparseBit,
   type RecordHeader,
 } from '../content-stream.ts';
-import type { Failure } from '../replica.ts';
+import type { RelPath } from '../../tree/path.ts';
+import type { ContentBase, Failure } from '../replica.ts';
 import type { WantedContent } from '../wanted-content.ts';
 import type { FarRoot } from './far-root.ts';
-import { LargeWriter, signBase } from './large.ts';
+import { LargeWriter, signBase, type Base } from './large.ts';
+import { forgetLeft, leftOf, partialPlace } from './partials.ts';
 import type { Stager } from './stager.ts';
 
 /** What became of a wanted file. */
@@ -179,15 +182,14 @@ class Receiver {
 
   async #large(
     header: RecordHeader,
-    { source, base }: WantedContent,
+    { to, source, base }: WantedContent,
     place: { name: string; mode: number },
     hash: Hash | undefined,
   ): Promise<number> {
     const { size, bits } = header;
-    const file = await this.#stager.begin(place.name);
-    const hasBase = base !== undefined && size > smallBytes;
-    if (hasBase) await this.#task.earlier;
-    const known = hasBase ? await signBase(this.#root, base.path, base.entry) : undefined;
+    const isKept = size >= resumableSize && this.#root.tools.digest !== 'none';
+    const file = await this.#stager.begin(place.name, isKept ? partialPlace(this.#root, to) : undefined);
+    const known = await this.#known(size, to, base);
     const writer = new LargeWriter(file, known, (bits & sparseBit) !== 0);
     for (let left = size; left > 0;) {
       const piece = Buffer.allocUnsafe(Math.min(writer.pieceBytes, left));
@@ -212,7 +214,17 @@ class Receiver {
       return baseChanged;
     }
     await file.finish(place.mode, mtimeUs(source));
+    if (isKept) await forgetLeft(this.#root, to);
     return end;
+  }
+
+  /** What there is over there of a large file; what came of the new version is nearer to it than the old one. */
+  async #known(size: number, to: RelPath, base: ContentBase | undefined): Promise<Base | undefined> {
+    const left = size >= resumableSize ? leftOf(this.#root, to) : undefined;
+    const begun = left && (await signBase(this.#root, left.path, left.entry));
+    if (begun !== undefined || base === undefined || size <= smallBytes) return begun;
+    await this.#task.earlier;
+    return signBase(this.#root, base.path, base.entry);
   }
 
   async #failure(header: RecordHeader): Promise<Omit<Failure, 'path'>> {

@@ -28,6 +28,8 @@ export interface FarRoot {
   stagers: number;
   /** Memory for archives, used over and over: so much that is new each time would have the garbage collector at work. */
   archiveBuffers: Buffer[];
+  /** What earlier runs left of large files (partials.ts). */
+  leftPartials: { name: string; entry: Entry }[];
 }
 
 /** Paths looked at in one command. */

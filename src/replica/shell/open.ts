@@ -9,7 +9,7 @@ import { takeLock } from './lock.ts';
 import { lineOf } from './names.ts';
 import { readOwn } from './read-own.ts';
 import type { Found } from './records.ts';
-import { recoverStaging } from './recover.ts';
+import { recoverPartials, recoverStaging } from './recover.ts';
 import type { Session } from './session.ts';
 import type { Tools } from './tools.ts';
 import { decodeName } from '../../tree/path.ts';
@@ -89,6 +89,7 @@ export async function openFar(place: FarPlace, request: OpenRequest): Promise<Fa
     hardLinks: true,
     stagers: 0,
     archiveBuffers: [],
+    leftPartials: [],
   };
   const recovered: string[] = [];
   await checkOwn(session, request.root);
@@ -99,6 +100,7 @@ export async function openFar(place: FarPlace, request: OpenRequest): Promise<Fa
     await session.run({ code: `LOCK=${request.runId}` });
     root.hardLinks = (await session.run({ code: 'hard', limit: 64 })).output.toString('latin1') === '1';
     recovered.push(...(await recoverStaging(root)));
+    root.leftPartials = await recoverPartials(root);
   }
   const system = await systemOf(root);
   const identity = await identityOf(session, self, request, writes);

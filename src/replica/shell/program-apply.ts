@@ -25,17 +25,21 @@ untar() {
   [ $ts -lt 126 ] || echo "tar was killed ($ts)"
   return $ts
 }
+# A file that is being put together: in staging, or in partial, which outlives us.
+target() { line; case $N in partial/*) N=$Q/.lockstep/$N ;; *) N=$S/$N ;; esac; }
+partial() { line; [ ! -h "$Q/.lockstep/partial" ] && mkdir -p -- "$Q/.lockstep/partial" && rm -f -- "$Q/.lockstep/$N"; }
+tostaging() { line; f=$N; line; mv -f -- "$Q/.lockstep/$f" "$S/$N" 2>&1 </dev/null; }
 # Content of one file, or the next piece of it: at the end of what is there.
 append() {
-  line; take "$1" | (cat 2>&1 >>"$S/$N"; cat >/dev/null)
+  target; take "$1" | (cat 2>&1 >>"$N"; cat >/dev/null)
 }
 # The same without sending it: from an old version, in whole blocks; or as a hole.
 copyblocks() {
-  line; D=$N; line; b=$N; line
+  line; D=$N; line; b=$N; target
   { if [ "$D" = .lockstep/partial ]; then cd -P -- "$Q/.lockstep/partial"; else go "$D"; fi; } && [ ! -h "./$b" ] &&
-    dd if="./$b" bs="$1" skip="$2" count="$3" 2>/dev/null >>"$S/$N" </dev/null
+    dd if="./$b" bs="$1" skip="$2" count="$3" 2>/dev/null >>"$N" </dev/null
 }
-hole() { line; dd if=/dev/null of="$S/$N" bs=1 count=0 seek="$1" 2>&1 </dev/null | grep -v records | head -n 2; }
+hole() { target; dd if=/dev/null of="$N" bs=1 count=0 seek="$1" 2>&1 </dev/null | grep -v records | head -n 2; }
 # SHA-256 of each block of a file. $1: the tool, $2: bytes of a block, $3: their number.
 blocks() {
   bd=$1 bs=$2 bn=$3

@@ -3,6 +3,7 @@
  * history. Called with the root's lock held, so every other run's staging is a dead one's.
  */
 import { isValidName } from '../../tree/path.ts';
+import { partialDirectory } from '../partial-name.ts';
 import { cutShort, readRecords, type FarRoot } from './far-root.ts';
 import { FarHistory } from './history.ts';
 import { lineInput } from './open.ts';
@@ -21,12 +22,19 @@ export async function recoverStaging(root: FarRoot): Promise<string[]> {
     saved.push(...(await saveParked(root, dead)));
     await session.run({ code: 'rmown', input: lineInput(`staging/${dead}`), limit: 1 << 20 });
   }
-  const now = Date.now() + root.clockOffsetMs;
-  for (const { path, entry } of await listOwn(root, 'partial')) {
-    if (now - Number(entry.ctimeNs / 1_000_000n) <= partialKeptMs || !isValidName(path)) continue;
-    await session.run({ code: 'rmown', input: lineInput(`partial/${path}`), limit: 1 << 20 });
-  }
   return saved;
+}
+
+/** What runs that broke off left of large files; what nobody came back for is removed. */
+export async function recoverPartials(root: FarRoot): Promise<FarRoot['leftPartials']> {
+  const now = Date.now() + root.clockOffsetMs;
+  const left: FarRoot['leftPartials'] = [];
+  for (const { path: name, entry } of await listOwn(root, partialDirectory)) {
+    if (!isValidName(name)) continue;
+    if (now - Number(entry.ctimeNs / 1_000_000n) <= partialKeptMs) left.push({ name, entry });
+    else await root.session.run({ code: 'rmown', input: lineInput(`${partialDirectory}/${name}`), limit: 1 << 20 });
+  }
+  return left;
 }
 
 async function saveParked(root: FarRoot, dead: string): Promise<string[]> {

@@ -125,36 +125,51 @@ export class Stager {
     if (this.#killed !== undefined) throw cutShort(this.#root.session, this.#killed);
   }
 
-  /** Begins a file of its own. */
-  async begin(name: string): Promise<LargeFile> {
+  /**
+   * Begins a file of its own.
+   *
+   * @param partial where it is put together, in `.lockstep/`, if it is to be gone on with should it break off
+   */
+  async begin(name: string, partial: string | undefined): Promise<LargeFile> {
     await this.send();
     const { session } = this.#root;
+    const isKept =
+      partial !== undefined &&
+      (await session.run({ code: 'partial', input: lineInput(partial), limit: 1 << 16 })).status === 0;
+    const place = isKept ? partial : name;
+    const discard = async (): Promise<void> => {
+      await session.run({ code: isKept ? 'rmown' : 'drop 1', input: lineInput(place), limit: 1 << 16 });
+    };
     let appending: Promise<void> = Promise.resolve();
     return {
       append: async (piece) => {
         // One under way, one being gathered; whatever follows is done behind it.
         await appending;
         appending = session
-          .run({ code: `append ${piece.length}`, input: [lineInput(name), piece], limit: 1 << 16 })
+          .run({ code: `append ${piece.length}`, input: [lineInput(place), piece], limit: 1 << 16 })
           .then(({ output }) => this.#complain(output));
         appending.catch(() => undefined);
       },
       copy: async (from, { bytes, first, count }) => {
-        const input = lineInput(parentPath(from), baseName(from), name);
+        const input = lineInput(parentPath(from), baseName(from), place);
         const { output } = await session.run({ code: `copyblocks ${bytes} ${first} ${count}`, input, limit: 1 << 16 });
         this.#complain(output);
       },
       extend: async (size) => {
-        this.#complain((await session.run({ code: `hole ${size}`, input: lineInput(name), limit: 1 << 16 })).output);
+        this.#complain((await session.run({ code: `hole ${size}`, input: lineInput(place), limit: 1 << 16 })).output);
       },
       finish: async (mode, time) => {
         await appending;
+        // It will not be whole, and would keep the disk full.
+        if (this.full !== undefined) return discard();
+        if (isKept) {
+          const input = lineInput(place, name);
+          this.#complain((await session.run({ code: 'tostaging', input, limit: 1 << 16 })).output);
+        }
         const code = `dress ${mode.toString(8)} ${touchTime(this.#root.tools.touch, time)}`;
         this.#complain((await session.run({ code, input: lineInput(name), limit: 1 << 16 })).output);
       },
-      discard: async () => {
-        await session.run({ code: 'drop 1', input: lineInput(name), limit: 1 << 16 });
-      },
+      discard,
     };
   }
 
