@@ -18,7 +18,9 @@ export const minBlockSumsSize = 4 << 20;
 export const blockSumLength = 32;
 /** Blocks are no smaller, in bytes. */
 export const minSummedBlock = 1 << 18;
-const maxSummedBlock = 2 ** 31;
+/** Nor larger: whoever compares one has it in memory. */
+const maxSummedBlock = 1 << 26;
+/** Up to 64 GiB, that is. */
 const mostBlocks = 1024;
 
 export interface BlockSums {
@@ -140,9 +142,9 @@ export function decodeBlockSums(bytes: Uint8Array): BlockSums {
   return { size, blockBytes, sums };
 }
 
-/** Smaller ones would be a way to keep somebody busy; a peer's say is 32 bits. */
+/** Smaller ones would be a way to keep somebody busy. */
 function isBlockSize(blockBytes: number): boolean {
-  return blockBytes >= minSummedBlock && blockBytes % minSummedBlock === 0 && blockBytes < 2 ** 32;
+  return blockBytes >= minSummedBlock && blockBytes % minSummedBlock === 0 && blockBytes <= maxSummedBlock;
 }
 
 function numberAt(bytes: Uint8Array, offset: number): { value: number; end: number } {

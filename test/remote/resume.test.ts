@@ -138,6 +138,27 @@ describe('a large file over a plain shell', () => {
     });
   });
 
+  it('that broke off after little is held against the old version, too (push)', async () => {
+    await withPair(async (pair) => {
+      const { source, target, roots } = ends(pair, 'push');
+      const big = randomBytes(size);
+      fs.writeFileSync(path.join(source, 'big'), big);
+      expect((await through(pair, ['push', ...roots, '--agent', 'sh'])).ran.code).toBe(0);
+      randomBytes(1 << 20).copy(big, size / 3);
+      fs.writeFileSync(path.join(source, 'big'), big);
+      // In the midst of what changed, a third of it having been copied over there.
+      const cut = await through(pair, ['push', ...roots, '--agent', 'sh'], 800_000);
+      expect(cut.ran.code, cut.ran.stdout + cut.ran.stderr).toBe(1);
+      const partials = fs.readdirSync(path.join(pair.b, '.lockstep/partial'));
+      expect(partials).toHaveLength(1);
+      const { ran, report } = await through(pair, ['push', ...roots, '--agent', 'sh']);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(path.join(target, 'big'))).toBe(digestOf(path.join(source, 'big')));
+      expect(report.sent + report.received).toBeLessThan(2 * (1 << 20));
+      expect(litter(pair.b)).toEqual([]);
+    });
+  });
+
   it('whose old version is not what it was when it was recorded is right afterwards (pull)', async () => {
     await withPair(async (pair) => {
       const { source, target, roots } = ends(pair, 'pull');

@@ -32,6 +32,17 @@ async function withFar(
   }
 }
 
+/** A push to the same root, where `dd` is another one. */
+async function withBroken(far: Far, dd: string, pair: Pair, check: (ran: Ran) => void): Promise<void> {
+  const { program, remove } = makeFarShell(far, { dd });
+  try {
+    const state = ['--json', '--state-dir', path.join(pair.dir, 'other-state'), '--agent', 'sh'];
+    check(await lockstep(['push', pair.a, pair.b, ...state, '--', program]));
+  } finally {
+    remove();
+  }
+}
+
 const shells = ['busybox', 'dash', 'bash'] as const;
 
 describe.each(shells)('over %s', (shell) => {
@@ -118,6 +129,44 @@ describe.each(shells)('over %s', (shell) => {
         expect(fs.readFileSync(path.join(pair.b, name)).equals(edited), name).toBe(true);
       }
       expect(fs.statSync(counted).size).toBeLessThan(1 << 20);
+    }));
+
+  it('a sparse file stays sparse, and one that could not be put together keeps its old content', async () =>
+    withFar(shell, async (pair, run) => {
+      const at = (root: string): string => path.join(root, 'image');
+      const data = random(6).bytes(9 << 20);
+      const makeImage = (last: string): void => {
+        fs.writeFileSync(at(pair.a), data);
+        // Data, a hole, data: so that it gets its size in the end, whatever becomes of its beginning.
+        fs.truncateSync(at(pair.a), 40 << 20);
+        const file = fs.openSync(at(pair.a), 'r+');
+        fs.writeSync(file, Buffer.from(last), 0, last.length, (32 << 20) + 5);
+        fs.closeSync(file);
+      };
+      makeImage('one');
+      expect((await run('push')).code).toBe(0);
+      const old = fs.readFileSync(at(pair.b));
+      makeImage('two');
+      if (shell !== 'busybox') {
+        const real = execFileSync('sh', ['-c', 'command -v dd'], { encoding: 'utf8' }).trim();
+        // It copies a little of what is to be copied, and fails.
+        const dd = `#!/bin/sh
+case $* in
+  *count=1) ;;
+  *skip=*) echo 'dd: error reading: Input/output error' >&2; echo little; exit 1 ;;
+esac
+exec ${real} "$@"
+`;
+        await withBroken(shell, dd, pair, (broken) => {
+          expect(broken.code, broken.stdout + broken.stderr).not.toBe(0);
+          expect(fs.readFileSync(at(pair.b)).equals(old)).toBe(true);
+        });
+      }
+      const ran = await run('push');
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(fs.readFileSync(at(pair.b)).equals(fs.readFileSync(at(pair.a)))).toBe(true);
+      expect(fs.statSync(at(pair.b)).blocks * 512).toBeLessThan(16 << 20);
+      pair.expectClean();
     }));
 
   it('--clean-out-first, and parents that are missing: the destination keeps its inode', async () =>

@@ -23,7 +23,7 @@ import type { RelPath } from '../../tree/path.ts';
 import type { ContentBase, Failure } from '../replica.ts';
 import type { WantedContent } from '../wanted-content.ts';
 import type { FarRoot } from './far-root.ts';
-import { LargeWriter, signBase, type Base } from './large.ts';
+import { LargeWriter, signBases, type Bases } from './large.ts';
 import { forgetLeft, leftOf, partialPlace } from './partials.ts';
 import type { Stager } from './stager.ts';
 
@@ -189,8 +189,8 @@ class Receiver {
     const { size, bits } = header;
     const isKept = size >= resumableSize && this.#root.tools.digest !== 'none';
     const file = await this.#stager.begin(place.name, isKept ? partialPlace(this.#root, to) : undefined);
-    const known = await this.#known(size, to, base);
-    const writer = new LargeWriter(file, known, (bits & sparseBit) !== 0);
+    const bases = await this.#bases(size, to, base);
+    const writer = new LargeWriter(file, bases, (bits & sparseBit) !== 0);
     for (let left = size; left > 0;) {
       const piece = Buffer.allocUnsafe(Math.min(writer.pieceBytes, left));
       for (let at = 0; at < piece.length;) {
@@ -209,22 +209,26 @@ class Receiver {
       return end;
     }
     // What was copied over there came from what stood there before, and that has not changed meanwhile: then it is what was sent.
-    if (known !== undefined && writer.copied && !(await known.isStillSo())) {
+    for (const base of writer.copiedFrom) {
+      if (await base.isStillSo()) continue;
       await file.discard();
       return baseChanged;
     }
-    await file.finish(place.mode, mtimeUs(source));
-    if (isKept) await forgetLeft(this.#root, to);
+    // What is not in staging is missed when it is looked at there.
+    if ((await file.finish(place.mode, mtimeUs(source))) && isKept) await forgetLeft(this.#root, to);
     return end;
   }
 
-  /** What there is over there of a large file; what came of the new version is nearer to it than the old one. */
-  async #known(size: number, to: RelPath, base: ContentBase | undefined): Promise<Base | undefined> {
+  /** What there is over there of a large file: what had come of the new version, then the old one. */
+  async #bases(size: number, to: RelPath, base: ContentBase | undefined): Promise<Bases> {
     const left = size >= resumableSize ? leftOf(this.#root, to) : undefined;
-    const begun = left && (await signBase(this.#root, left.path, left.entry));
-    if (begun !== undefined || base === undefined || size <= smallBytes) return begun;
-    await this.#task.earlier;
-    return signBase(this.#root, base.path, base.entry);
+    const old = base !== undefined && size > smallBytes ? base : undefined;
+    if (old !== undefined) await this.#task.earlier;
+    return signBases(
+      this.#root,
+      size,
+      [left, old].filter((one) => one !== undefined),
+    );
   }
 
   async #failure(header: RecordHeader): Promise<Omit<Failure, 'path'>> {

@@ -8,8 +8,8 @@
 import { createHash } from 'node:crypto';
 import { LockstepError } from '../../base/errors.ts';
 import { minSummedBlock, summedBlockBytes } from '../../delta/block-sums.ts';
-import type { Entry } from '../../tree/entry.ts';
 import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
+import type { ContentBase } from '../replica.ts';
 import { observe, type FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
 import type { LargeFile } from './stager.ts';
@@ -22,23 +22,36 @@ const holeBytes = 1 << 16;
 
 export interface Base {
   path: RelPath;
-  blockBytes: number;
-  /** SHA-256 of each block, the last of which may be short. */
+  /** SHA-256 of each block that the new content may have, the last of which may be short. */
   digests: readonly string[];
-  size: number;
   isStillSo: () => Promise<boolean>;
 }
 
-/** @returns undefined when nothing can be told of it: all is sent then */
-export async function signBase(root: FarRoot, path: RelPath, expect: Entry): Promise<Base | undefined> {
-  const { tools } = root;
-  if (tools.digest === 'none' || expect.size < minSummedBlock) return undefined;
-  const blockBytes = summedBlockBytes(expect.size);
-  const isSo = async (): Promise<boolean> => isAs((await observe(root, [path])).get(path)?.entry, expect);
-  if (!(await isSo())) return undefined;
-  const digests = await sumsOfBlocks(root, path, blockBytes, Math.ceil(expect.size / blockBytes));
-  if (digests === undefined) return undefined;
-  return { path, blockBytes, digests, size: expect.size, isStillSo: isSo };
+/** Bases whose blocks are of the same size. */
+export interface Bases {
+  blockBytes: number;
+  bases: readonly Base[];
+}
+
+/**
+ * Has the blocks of files over there summed up.
+ *
+ * @param size of the new content, bytes: what a base has beyond that is of no use
+ * @returns without those of which nothing can be told
+ */
+export async function signBases(root: FarRoot, size: number, files: readonly ContentBase[]): Promise<Bases> {
+  const useful = files.filter(({ entry }) => entry.size >= minSummedBlock);
+  const largest = Math.max(0, ...useful.map(({ entry }) => entry.size));
+  const blockBytes = summedBlockBytes(Math.min(size, largest));
+  const bases: Base[] = [];
+  for (const { path, entry } of useful) {
+    const isStillSo = async (): Promise<boolean> => isAs((await observe(root, [path])).get(path)?.entry, entry);
+    const digests = (await isStillSo())
+      ? await sumsOfBlocks(root, path, blockBytes, Math.ceil(Math.min(size, entry.size) / blockBytes))
+      : undefined;
+    if (digests !== undefined) bases.push({ path, digests, isStillSo });
+  }
+  return { blockBytes, bases };
 }
 
 /** SHA-256 of each of a file's first blocks, in hex; undefined when not all can be told. */
@@ -65,41 +78,41 @@ export async function sumsOfBlocks(
 
 export class LargeWriter {
   readonly #file: LargeFile;
-  readonly #base: Base | undefined;
+  readonly #bases: Bases;
   readonly #isSparse: boolean;
   /** Bytes that have been put. */
   #at = 0;
-  /** Blocks that are to be copied together. */
-  #run: { first: number; count: number } | undefined;
+  /** Blocks of one base that are to be copied together. */
+  #run: { base: Base; first: number; count: number } | undefined;
   /** Bytes that are there, or sent; behind them there is a hole up to `#at`. */
   #hole = false;
-  copied = false;
+  /** What something was copied from. */
+  readonly copiedFrom = new Set<Base>();
 
-  constructor(file: LargeFile, base: Base | undefined, isSparse: boolean) {
+  constructor(file: LargeFile, bases: Bases, isSparse: boolean) {
     this.#file = file;
-    this.#base = base;
+    this.#bases = bases;
     this.#isSparse = isSparse;
   }
 
   /** `put` wants pieces of this size, the last one may be shorter. */
   get pieceBytes(): number {
-    return this.#base?.blockBytes ?? plainPieceBytes;
+    return this.#bases.bases.length > 0 ? this.#bases.blockBytes : plainPieceBytes;
   }
 
   async put(piece: Buffer): Promise<void> {
-    const base = this.#base;
+    // A hole stays one, also where the base has one there: copied, it would take room.
+    const base = this.#isSparse && isZero(piece) ? undefined : this.#baseWith(piece);
     if (base !== undefined) {
-      const block = this.#at / base.blockBytes;
-      const length = Math.min(base.blockBytes, base.size - this.#at);
-      if (piece.length === length && createHash('sha256').update(piece).digest('hex') === base.digests[block]) {
-        await this.#endHole();
-        if (this.#run === undefined) this.#run = { first: block, count: 1 };
-        else this.#run.count += 1;
-        this.#at += piece.length;
-        return;
-      }
-      await this.#copyRun();
+      await this.#endHole();
+      if (this.#run?.base !== base) await this.#copyRun();
+      const first = this.#at / this.#bases.blockBytes;
+      this.#run ??= { base, first, count: 0 };
+      this.#run.count += 1;
+      this.#at += piece.length;
+      return;
     }
+    await this.#copyRun();
     if (this.#isSparse) await this.#putSparse(piece);
     else {
       await this.#file.append(piece);
@@ -112,12 +125,22 @@ export class LargeWriter {
     await this.#endHole();
   }
 
+  /** The base that has just this at just this place; its last block is as long as the piece, or its sum is another. */
+  #baseWith(piece: Buffer): Base | undefined {
+    const { blockBytes, bases } = this.#bases;
+    if (bases.length === 0) return undefined;
+    const block = this.#at / blockBytes;
+    const digest = createHash('sha256').update(piece).digest('hex');
+    return bases.find(({ digests }) => digests[block] === digest);
+  }
+
   async #copyRun(): Promise<void> {
     const run = this.#run;
     this.#run = undefined;
-    if (run === undefined || this.#base === undefined) return;
-    this.copied = true;
-    await this.#file.copy(this.#base.path, { bytes: this.#base.blockBytes, ...run });
+    if (run === undefined) return;
+    const { base, first, count } = run;
+    this.copiedFrom.add(base);
+    await this.#file.copy(base.path, { bytes: this.#bases.blockBytes, first, count });
   }
 
   async #putSparse(piece: Buffer): Promise<void> {
@@ -149,5 +172,9 @@ export class LargeWriter {
 const zeros = Buffer.alloc(holeBytes);
 
 function isZero(bytes: Uint8Array): boolean {
-  return Buffer.compare(bytes, zeros.subarray(0, bytes.length)) === 0;
+  for (let at = 0; at < bytes.length; at += holeBytes) {
+    const part = bytes.subarray(at, at + holeBytes);
+    if (Buffer.compare(part, zeros.subarray(0, part.length)) !== 0) return false;
+  }
+  return true;
 }

@@ -20,7 +20,10 @@ extract() { take "$1" | (umask 0; cd -P -- "$S" && untar || cat >/dev/null; whil
 # A few processes for each archive, and no more: what is said of it is cut short by the shell.
 untar() {
   E=$(tar -xpof - 2>&1); ts=$?
-  if [ @{#E} -gt 4000 ]; then E=$(printf '%.4000s' "$E"); E=@{E%"$nl"*}; fi
+  if [ @{#E} -gt 4000 ]; then
+    case $E in *'No space left'*) f="@{nl}No space left on device" ;; *) f= ;; esac
+    E=$(printf '%.4000s' "$E"); E=@{E%"$nl"*}$f
+  fi
   [ -z "$E" ] || printf '%s\n' "$E"
   [ $ts -lt 126 ] || echo "tar was killed ($ts)"
   return $ts
@@ -31,15 +34,17 @@ partial() { line; [ ! -h "$Q/.lockstep/partial" ] && mkdir -p -- "$Q/.lockstep/p
 tostaging() { line; f=$N; line; mv -f -- "$Q/.lockstep/$f" "$S/$N" 2>&1 </dev/null; }
 # Content of one file, or the next piece of it: at the end of what is there.
 append() {
-  target; take "$1" | (cat 2>&1 >>"$N"; cat >/dev/null)
+  target; take "$1" | (cat 2>&1 >>"$N"; s=$?; cat >/dev/null; exit $s)
 }
 # The same without sending it: from an old version, in whole blocks; or as a hole.
 copyblocks() {
   line; D=$N; line; b=$N; target
   { if [ "$D" = .lockstep/partial ]; then cd -P -- "$Q/.lockstep/partial"; else go "$D"; fi; } && [ ! -h "./$b" ] &&
-    dd if="./$b" bs="$1" skip="$2" count="$3" 2>/dev/null >>"$N" </dev/null
+    { E=$(dd if="./$b" bs="$1" skip="$2" count="$3" 2>&1 >>"$N" </dev/null) || grumble; }
 }
-hole() { target; dd if=/dev/null of="$N" bs=1 count=0 seek="$1" 2>&1 </dev/null | grep -v records | head -n 2; }
+hole() { target; E=$(dd if=/dev/null of="$N" bs=1 count=0 seek="$1" 2>&1 </dev/null) || grumble; }
+# What a dd that failed has said, without what it always says.
+grumble() { unsaid; printf '%s\n' "$E" | grep -v 'records\|copied' | head -n 2; return 1; }
 # SHA-256 of each block of a file. $1: the tool, $2: bytes of a block, $3: their number.
 blocks() {
   bd=$1 bs=$2 bn=$3
@@ -57,7 +62,7 @@ blocks() {
 dress() { line; [ "$2" = - ] || touch -c -m -d "$2" -- "$S/$N" 2>&1; chmod "$1" -- "$S/$N" 2>&1; }
 mkdirs() { i=0; while [ $i -lt "$1" ]; do line; mkdir -p -- "$S/$N" 2>&1; i=$((i + 1)); done; }
 linkto() { line; T=$N; line; [ ! -h "$S/$N" ] && ln -s -- "$T" "$S/$N" 2>&1; [ "$1" = - ] || touch -h -c -m -d "$1" -- "$S/$N" 2>/dev/null; :; }
-drop() { i=0; while [ $i -lt "$1" ]; do line; wipe "$S/$N"; i=$((i + 1)); done; }
+drop() { i=0; while [ $i -lt "$1" ]; do line; [ -z "$N" ] || wipe "$S/$N"; i=$((i + 1)); done; }
 
 names='D=; line; D=$N; set --; P=; i=0
 while [ $i -lt $C ]; do IFS= read -r p || bye; line; set -- "$@" "./$N"; P="$P$p$nl"; i=$((i + 1)); done'
@@ -168,7 +173,7 @@ within() { line; go "$N" || return 0; walk .; }
 top() { cd -P -- "$R" && flat; }
 away() { line; f=$N; line; cd -P -- "$R" || return 1; mv -- "./$f" "$Q/.lockstep/$N" 2>&1 </dev/null; }
 flush() { sync -f -- "$R" 2>/dev/null </dev/null || sync </dev/null; }
-putaway() { stilled; if [ -n "$S" ]; then wipe "$S"; S=; fi; [ -z "$LOCK" ] || free; cd /; bare; }
+putaway() { if [ -n "$S" ]; then wipe "$S"; S=; fi; [ -z "$LOCK" ] || free; cd /; bare; }
 historywalk() {
   h=$Q/.lockstep/history
   if [ -h "$Q/.lockstep" ] || [ -h "$h" ] || { [ ! -e "$h" ] && [ -x "$Q/.lockstep" ]; } || [ ! -e "$Q/.lockstep" ]; then return 0; fi

@@ -33,7 +33,7 @@ nl='
 '
 IFS=' 	'$nl
 F='%f %s %i %d %y %z'
-S= R= Q= LOCK= MADE= BEAT= HARD=1 MVT= DEAD= LOOKS= START=@{PWD%/}
+S= R= Q= LOCK= MADE= BEAT= HARD=1 MVT= DEAD= START=@{PWD%/}
 mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
 # DEAD: something that the command ran was killed. What it started may live on and write into what is answered next, and what it
 # has not told of would be taken for gone: such an answer is the last one (session.ts).
@@ -125,7 +125,6 @@ wipe() {
 bye() {
   trap '' HUP INT TERM PIPE
   cd /
-  stilled
   if [ -n "$S" ]; then wipe "$S"; S=; fi
   if [ -n "$R" ] && [ ! -h "$Q/.lockstep" ]; then set +f; rm -f -- "$Q"/.lockstep/*.$$; set -f; fi
   if [ -n "$LOCK" ]; then free; bare; fi
@@ -274,7 +273,7 @@ flat() {
     fi
   done
 }
-rmown() { line; wipe "$Q/.lockstep/$N"; }
+rmown() { line; [ -z "$N" ] || wipe "$Q/.lockstep/$N"; }
 
 # Looks at paths of a list: as many records as there are things. Who has asked sees by the last one that all were looked at.
 FM="$M0 $F %n"
@@ -329,13 +328,6 @@ FP="$M0 %y%m %s %i %D %T@ %C@ %p\n"
 scan() { cd -P -- "$R" || return 1; now; walk . "$@"; printf '\n'; now; }
 scanprintf() { cd -P -- "$R" || return 1; now; walkprintf . "$@"; printf '\n'; now; }
 staged() { now; cd -P -- "$S/$1" || return 1; walk .; }
-# The same while other things are done: into a file; a second one says that it is complete. Tells who is at it.
-stagedaside() {
-  { staged "$1" >"$S/$1.look" && : >"$S/$1.seen"; } </dev/null >/dev/null 2>&1 &
-  LOOKS="$LOOKS $!"; echo $!
-}
-stagedthen() { wait "$2"; [ -e "$S/$1.seen" ] && cat -- "$S/$1.look"; }
-stilled() { [ -z "$LOOKS" ] || wait $LOOKS; LOOKS=; }
 
 # Which of these directories cannot be listed.
 blind() {

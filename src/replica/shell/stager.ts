@@ -5,17 +5,12 @@ import { ArchiveWriter } from './tar.ts';
 import { cutShort, readTimed, type FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
 import type { Found } from './records.ts';
+import type { Answer } from './session.ts';
 import { plainReason } from './scan.ts';
 import { touchTime } from './touch-time.ts';
 
 /** An archive is sent once it has so much: the first one soon, so that there is something to do over there; then fewer larger ones. */
 const archiveBytes = { first: 1 << 20, most: 8 << 20 };
-
-/** So many entries take long enough to look at to do something else meanwhile. */
-const worthLookingAside = 1000;
-/** Whether they have been is asked again after so long, and so often; then it is waited for. */
-const askAgainMs = 10;
-const mostAsked = 100;
 
 export interface LargeFile {
   append(piece: Uint8Array): Promise<void>;
@@ -23,7 +18,8 @@ export interface LargeFile {
   copy(from: RelPath, blocks: { bytes: number; first: number; count: number }): Promise<void>;
   /** Makes it so long, with nothing in what is added. */
   extend(size: number): Promise<void>;
-  finish(mode: number, mtimeUs: bigint): Promise<void>;
+  /** @returns whether it is in staging; not so when something of it could not be written, which is complained of */
+  finish(mode: number, mtimeUs: bigint): Promise<boolean>;
   discard(): Promise<void>;
 }
 
@@ -36,8 +32,6 @@ export class Stager {
   #archiveBytes = archiveBytes.first;
   #made = false;
   #count = 0;
-  /** What was put into archives so far. */
-  #entries = 0;
   /** What the tools have complained of, newest last. */
   readonly complaints: string[] = [];
   /** The disk is full, and why one says so. */
@@ -141,33 +135,44 @@ export class Stager {
       await session.run({ code: isKept ? 'rmown' : 'drop 1', input: lineInput(place), limit: 1 << 16 });
     };
     let appending: Promise<void> = Promise.resolve();
+    /** Something of it was not written: what follows may make it as long as it should be, but not what it should be. */
+    let isBroken = false;
+    const heard = ({ status, output }: Answer): void => {
+      if (status !== 0) isBroken = true;
+      this.#complain(output);
+    };
     return {
       append: async (piece) => {
         // One under way, one being gathered; whatever follows is done behind it.
         await appending;
         appending = session
           .run({ code: `append ${piece.length}`, input: [lineInput(place), piece], limit: 1 << 16 })
-          .then(({ output }) => this.#complain(output));
+          .then(heard);
         appending.catch(() => undefined);
       },
       copy: async (from, { bytes, first, count }) => {
         const input = lineInput(parentPath(from), baseName(from), place);
-        const { output } = await session.run({ code: `copyblocks ${bytes} ${first} ${count}`, input, limit: 1 << 16 });
-        this.#complain(output);
+        heard(await session.run({ code: `copyblocks ${bytes} ${first} ${count}`, input, limit: 1 << 16 }));
       },
       extend: async (size) => {
-        this.#complain((await session.run({ code: `hole ${size}`, input: lineInput(place), limit: 1 << 16 })).output);
+        heard(await session.run({ code: `hole ${size}`, input: lineInput(place), limit: 1 << 16 }));
       },
       finish: async (mode, time) => {
         await appending;
-        // It will not be whole, and would keep the disk full.
-        if (this.full !== undefined) return discard();
+        // It would keep a disk full that has no room for all of it.
+        if (isBroken) {
+          await discard();
+          return false;
+        }
         if (isKept) {
           const input = lineInput(place, name);
-          this.#complain((await session.run({ code: 'tostaging', input, limit: 1 << 16 })).output);
+          const { status, output } = await session.run({ code: 'tostaging', input, limit: 1 << 16 });
+          this.#complain(output);
+          if (status !== 0) return false;
         }
         const code = `dress ${mode.toString(8)} ${touchTime(this.#root.tools.touch, time)}`;
         this.#complain((await session.run({ code, input: lineInput(name), limit: 1 << 16 })).output);
+        return true;
       },
       discard,
     };
@@ -176,32 +181,13 @@ export class Stager {
   /** What is there of ours, by the names that they have in staging. */
   async look(): Promise<ReadonlyMap<string, Found>> {
     const staged = new Map<string, Found>();
-    const code = this.#entries < worthLookingAside ? `staged ${this.#own}` : await this.#lookAside();
-    const said = await readTimed(this.#root, { code }, (found, markIfRacy) => {
+    const said = await readTimed(this.#root, { code: `staged ${this.#own}` }, (found, markIfRacy) => {
       markIfRacy(found.entry);
       staged.set(`${this.#own}/${found.path}`, found);
     });
     // All of it is ours: nothing in it is out of sight for a good reason.
     if (said.trim() !== '') throw cutShort(this.#root.session, said.trim());
     return staged;
-  }
-
-  /**
-   * Has everything of ours looked at over there, while the next batch's content goes on arriving.
-   *
-   * @returns the code that tells what was seen
-   */
-  async #lookAside(): Promise<string> {
-    const { session } = this.#root;
-    const told = await session.must({ code: `stagedaside ${this.#own}`, limit: 1 << 16 }, 'look at what is in staging');
-    const by = told.toString('latin1').trim();
-    if (!/^\d{1,10}$/.test(by)) session.broken('the number of a process that is none');
-    for (let asked = 0; asked < mostAsked; asked += 1) {
-      const { status } = await session.run({ code: `[ -e "$S/${this.#own}.seen" ]`, limit: 1 << 16 });
-      if (status === 0) break;
-      await new Promise((resolve) => setTimeout(resolve, askAgainMs));
-    }
-    return `stagedthen ${this.#own} ${by}`;
   }
 
   /** Removes all that is left of ours. */
@@ -225,7 +211,6 @@ export class Stager {
   async send(): Promise<void> {
     if (this.#archive === undefined || this.#archive.size === 0) return;
     const archive = this.#archive.finish();
-    this.#entries += this.#archive.entries;
     // On its way until it is answered: the next one gets memory of its own.
     const { memory } = this.#archive;
     this.#archive = undefined;

@@ -35,7 +35,6 @@ export class ArchiveWriter {
   readonly #blankSum: number;
   #buffer: Buffer;
   #used = 0;
-  #entries = 0;
 
   /** @param memory for as much as fits in; more is taken when it is full */
   constructor(options: ArchiveOptions, memory: Buffer) {
@@ -54,11 +53,6 @@ export class ArchiveWriter {
     return this.#used;
   }
 
-  /** How many entries were added. */
-  get entries(): number {
-    return this.#entries;
-  }
-
   /** Where the archive stands; `undo` goes back to it. */
   undo(to: number): void {
     this.#used = to;
@@ -66,7 +60,6 @@ export class ArchiveWriter {
 
   /** Adds an entry; for a file, its content follows through `content` and `endContent`. */
   add(entry: ArchiveEntry): void {
-    this.#entries += 1;
     const name = encodeName(entry.type === 'dir' ? `${entry.name}/` : entry.name);
     const target = encodeName(entry.target ?? '');
     const seconds = floorDiv(entry.mtimeUs, 1_000_000n);
