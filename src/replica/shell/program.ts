@@ -133,7 +133,8 @@ bye() {
   exit 0
 }
 # A sign of life every so many seconds, on stderr, until we are gone (pulse.ts). Who only sleeps holds nothing of ours open: the
-# way here might not end before that does.
+# way here might not end before that does. It is the only child that is not waited for at once: when one ends in the midst of a
+# line, busybox's read begins that line over and has lost what came before.
 beat() {
   [ -z "$BEAT" ] || return 0
   ( cd /; while { sleep "$1" 3>&- || [ $? -gt 128 ]; } && kill -0 $$; do printf '%s-beat\n' "$M0" >&3; done ) 3>&2 2>/dev/null >&2 </dev/null &
