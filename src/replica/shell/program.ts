@@ -48,7 +48,7 @@ fromstart() { line; case $N in /*) ;; *) N=$START/$N ;; esac; }
 take() { take1 "$1" || kill -TERM $$; }
 takehead() { head -c "$1"; }
 takedd() {
-  if [ $(($1 % 40960)) = 0 ]; then dd bs=40960 count=$(($1 / 40960)) iflag=fullblock 2>/dev/null; return; fi
+  if [ "$1" -gt 0 ] && [ $(($1 % 40960)) = 0 ]; then dd bs=40960 count=$(($1 / 40960)) iflag=fullblock 2>/dev/null; return; fi
   tq=$(($1 / 65536)); tr=$(($1 % 65536))
   [ $tq = 0 ] || dd bs=65536 count=$tq iflag=fullblock 2>/dev/null
   [ $tr = 0 ] || dd bs=$tr count=1 iflag=fullblock 2>/dev/null
@@ -340,7 +340,7 @@ blind() {
     i=$((i + 1))
   done
 }
-# Content: of many files one after the other, and a piece of one, in blocks of a megabyte.
+# Content: of many files one after the other, and a piece of one, in blocks of 256 KiB.
 contents() { take "$1" | (cd -P -- "$R" && args cat -- 2>/dev/null; cs=$?; cat >/dev/null; exit $cs); }
 piece() { line; D=$N; line; go "$D" && [ ! -h "./$N" ] && dd if="./$N" bs=262144 skip="$1" count="$2" 2>/dev/null </dev/null; }
 # Digests, each behind the number of its file. $1: the tool.
