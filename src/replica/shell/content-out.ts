@@ -158,27 +158,29 @@ async function* sendLarge(
     const input = lineInput(parentPath(path), baseName(path));
     return (await root.session.run({ code, input, limit: pieceBytes + unitBytes })).output;
   };
-  const parts = [...partsOf(expect.size, same)];
-  const wanted = parts.filter(({ kind }) => kind === 'fetch');
-  const start = (at: number): Promise<Buffer> | undefined => {
-    const fetched = wanted[at] && fetch(wanted[at]);
-    fetched?.catch(() => undefined);
-    return fetched;
+  // Not all at once: what the far side says of a file's size may be anything.
+  const coming = partsOf(expect.size, same);
+  const start = (): Promise<Buffer> | undefined => {
+    for (let next = coming.next(); next.done !== true; next = coming.next()) {
+      if (next.value.kind === 'copy') continue;
+      const fetched = fetch(next.value);
+      fetched.catch(() => undefined);
+      return fetched;
+    }
+    return undefined;
   };
   const record = new LargeRecord(same);
   yield* cut(record.begin(index, expect.size));
-  let fetched = 0;
-  let ahead = start(0);
+  let ahead = start();
   let end: number = recordEnds.intact;
-  for (const part of parts) {
+  for (const part of partsOf(expect.size, same)) {
     if (control.signal.aborted) throw new InterruptedError();
     if (part.kind === 'copy') {
       yield* cut(record.copy(part));
       continue;
     }
     const piece = (await ahead) ?? Buffer.alloc(0);
-    fetched += 1;
-    ahead = start(fetched);
+    ahead = start();
     // What is missing is filled up: the announced length is kept, the content is worth nothing.
     if (piece.length !== part.length) end = recordEnds.changed;
     yield* cut(
