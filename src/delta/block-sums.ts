@@ -132,9 +132,9 @@ export class BlockwiseSum {
  * @throws LockstepError `protocol` when that is not what a builder makes
  */
 export function decodeBlockSums(bytes: Uint8Array): BlockSums {
-  const { value: size, end: sizeEnd } = numberAt(bytes, 0);
+  const { value: size, end: sizeEnd } = varintAt(bytes, 0, broken);
   if (size > maxDeltaSize) throw broken(`a file of ${size} bytes has none`);
-  const { value: blockBytes, end } = numberAt(bytes, sizeEnd);
+  const { value: blockBytes, end } = varintAt(bytes, sizeEnd, broken);
   if (!isBlockSize(blockBytes)) throw broken(`its blocks have ${blockBytes} bytes`);
   const expected = Math.ceil(size / blockBytes) * blockSumLength;
   const sums = bytes.subarray(end);
@@ -145,14 +145,6 @@ export function decodeBlockSums(bytes: Uint8Array): BlockSums {
 /** Smaller ones would be a way to keep somebody busy. */
 function isBlockSize(blockBytes: number): boolean {
   return blockBytes >= minSummedBlock && blockBytes % minSummedBlock === 0 && blockBytes <= maxSummedBlock;
-}
-
-function numberAt(bytes: Uint8Array, offset: number): { value: number; end: number } {
-  try {
-    return varintAt(bytes, offset);
-  } catch (error) {
-    throw broken(error instanceof Error ? error.message : String(error));
-  }
 }
 
 function broken(what: string): LockstepError {

@@ -29,9 +29,9 @@ export function encodeSignature(signature: Signature): Uint8Array {
  * @throws LockstepError `protocol` when it is not a signature, or one that no honest peer makes
  */
 export function decodeSignature(bytes: Uint8Array): Signature {
-  const { value: size, end: sizeEnd } = numberAt(bytes, 0);
+  const { value: size, end: sizeEnd } = varintAt(bytes, 0, broken);
   if (size > maxDeltaSize) throw broken(`a file of ${size} bytes has none`);
-  const { value: blockSize, end: at } = numberAt(bytes, sizeEnd);
+  const { value: blockSize, end: at } = varintAt(bytes, sizeEnd, broken);
   if (blockSize < minBlockSize || blockSize > maxBlockSize) throw broken(`its blocks have ${blockSize} bytes`);
   const strongLength = bytes[at] ?? 0;
   if (strongLength < minStrongLength || strongLength > maxStrongLength) {
@@ -52,14 +52,6 @@ export function decodeSignature(bytes: Uint8Array): Signature {
     salt: bytes.subarray(saltStart, blocksStart),
     blocks: bytes.subarray(blocksStart),
   };
-}
-
-function numberAt(bytes: Uint8Array, offset: number): { value: number; end: number } {
-  try {
-    return varintAt(bytes, offset);
-  } catch (error) {
-    throw broken(error instanceof Error ? error.message : String(error));
-  }
 }
 
 function broken(what: string): LockstepError {

@@ -52,16 +52,26 @@ export class VarintReader {
 }
 
 /**
- * Reads the number that begins at an offset.
+ * Reads the number that begins at an offset of what a peer sent.
  *
- * @returns it, and the offset behind it
- * @throws RangeError when it ends too early, and as `VarintReader.push`
+ * @param refuse makes the error of what is wrong with it
+ * @returns the number, and the offset behind it
+ * @throws what `refuse` makes when it ends too early, and where `VarintReader.push` throws
  */
-export function varintAt(bytes: Uint8Array, offset: number): { value: number; end: number } {
+export function varintAt(
+  bytes: Uint8Array,
+  offset: number,
+  refuse: (what: string) => Error,
+): { value: number; end: number } {
   const reader = new VarintReader();
   for (let at = offset; at < bytes.length; at += 1) {
-    const value = reader.push(bytes[at] as number);
+    let value: number | undefined;
+    try {
+      value = reader.push(bytes[at] as number);
+    } catch (error) {
+      throw refuse(error instanceof Error ? error.message : String(error));
+    }
     if (value !== undefined) return { value, end: at + 1 };
   }
-  throw new RangeError('it ends too early');
+  throw refuse('it ends too early');
 }

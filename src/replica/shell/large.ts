@@ -40,7 +40,7 @@ export interface Bases {
  * @returns without those of which nothing can be told
  */
 export async function signBases(root: FarRoot, size: number, files: readonly ContentBase[]): Promise<Bases> {
-  const useful = files.filter(({ entry }) => entry.size >= minSummedBlock);
+  const useful = root.tools.digest === 'none' ? [] : files.filter(({ entry }) => entry.size >= minSummedBlock);
   const largest = Math.max(0, ...useful.map(({ entry }) => entry.size));
   const blockBytes = summedBlockBytes(Math.min(size, largest));
   const bases: Base[] = [];

@@ -2,9 +2,9 @@
  * Large files whose transfer broke off, as in local/partials.ts: what had arrived is held against the new content block by
  * block, like an old version (large.ts), so nothing needs to be known of it.
  */
-import type { Entry } from '../../tree/entry.ts';
 import { ownDirectory, type RelPath } from '../../tree/path.ts';
 import { leastPartial, partialDirectory, partialPrefix } from '../partial-name.ts';
+import type { ContentBase } from '../replica.ts';
 import type { FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
 
@@ -14,7 +14,7 @@ export function partialPlace({ request }: FarRoot, path: RelPath): string {
 }
 
 /** The most that an earlier run left of a file. */
-export function leftOf(root: FarRoot, path: RelPath): { path: RelPath; entry: Entry } | undefined {
+export function leftOf(root: FarRoot, path: RelPath): ContentBase | undefined {
   const [most] = namesLeftOf(root, path)
     .filter(({ entry }) => entry.kind === 'file' && entry.size >= leastPartial)
     .sort((a, b) => b.entry.size - a.entry.size);
@@ -28,7 +28,7 @@ export async function forgetLeft(root: FarRoot, path: RelPath): Promise<void> {
   }
 }
 
-function namesLeftOf(root: FarRoot, path: RelPath): { name: string; entry: Entry }[] {
+function namesLeftOf(root: FarRoot, path: RelPath): FarRoot['leftPartials'] {
   const prefix = partialPrefix(path);
   return root.leftPartials.filter(({ name }) => name.startsWith(prefix));
 }

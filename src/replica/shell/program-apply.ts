@@ -36,10 +36,12 @@ tostaging() { line; f=$N; line; mv -f -- "$Q/.lockstep/$f" "$S/$N" 2>&1 </dev/nu
 append() {
   target; take "$1" | (cat 2>&1 >>"$N"; s=$?; cat >/dev/null; exit $s)
 }
+# Into the directory of what a new version is held against.
+gobase() { if [ "$1" = .lockstep/partial ]; then cd -P -- "$Q/.lockstep/partial"; else go "$1"; fi; }
 # The same without sending it: from an old version, in whole blocks; or as a hole.
 copyblocks() {
   line; D=$N; line; b=$N; target
-  { if [ "$D" = .lockstep/partial ]; then cd -P -- "$Q/.lockstep/partial"; else go "$D"; fi; } && [ ! -h "./$b" ] &&
+  gobase "$D" && [ ! -h "./$b" ] &&
     { E=$(dd if="./$b" bs="$1" skip="$2" count="$3" 2>&1 >>"$N" </dev/null) || grumble; }
 }
 hole() { target; E=$(dd if=/dev/null of="$N" bs=1 count=0 seek="$1" 2>&1 </dev/null) || grumble; }
@@ -49,7 +51,7 @@ grumble() { unsaid; printf '%s\n' "$E" | grep -v 'records\|copied' | head -n 2; 
 blocks() {
   bd=$1 bs=$2 bn=$3
   line; D=$N; line
-  { if [ "$D" = .lockstep/partial ]; then cd -P -- "$Q/.lockstep/partial"; else go "$D"; fi; } && [ ! -h "./$N" ] || return 1
+  gobase "$D" && [ ! -h "./$N" ] || return 1
   i=0
   while [ $i -lt $bn ]; do
     case $bd in
