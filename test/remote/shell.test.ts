@@ -32,9 +32,14 @@ async function withFar(
   }
 }
 
-/** A push to the same root, where `dd` is another one. */
-async function withBroken(far: Far, dd: string, pair: Pair, check: (ran: Ran) => void): Promise<void> {
-  const { program, remove } = makeFarShell(far, { dd });
+/** A push to the same root, where tools are other ones. */
+async function withBroken(
+  far: Far,
+  tools: Record<string, string>,
+  pair: Pair,
+  check: (ran: Ran) => void,
+): Promise<void> {
+  const { program, remove } = makeFarShell(far, tools);
   try {
     const state = ['--json', '--state-dir', path.join(pair.dir, 'other-state'), '--agent', 'sh'];
     check(await lockstep(['push', pair.a, pair.b, ...state, '--', program]));
@@ -148,19 +153,29 @@ describe.each(shells)('over %s', (shell) => {
       const old = fs.readFileSync(at(pair.b));
       makeImage('two');
       if (shell !== 'busybox') {
-        const real = execFileSync('sh', ['-c', 'command -v dd'], { encoding: 'utf8' }).trim();
-        // It copies a little of what is to be copied, and fails.
+        const real = (tool: string): string =>
+          execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim();
+        // They write a little of what is to be copied, or added, and fail.
         const dd = `#!/bin/sh
 case $* in
   *count=1) ;;
   *skip=*) echo 'dd: error reading: Input/output error' >&2; echo little; exit 1 ;;
 esac
-exec ${real} "$@"
+exec ${real('dd')} "$@"
 `;
-        await withBroken(shell, dd, pair, (broken) => {
-          expect(broken.code, broken.stdout + broken.stderr).not.toBe(0);
-          expect(fs.readFileSync(at(pair.b)).equals(old)).toBe(true);
-        });
+        const cat = `#!/bin/sh
+case $(readlink /proc/$$/fd/1) in
+  */partial/*) head -c 1000; echo 'cat: write error: Input/output error' >&2; exit 1 ;;
+esac
+exec ${real('cat')} "$@"
+`;
+        for (const tools of [{ dd }, { cat }]) {
+          await withBroken(shell, tools, pair, (broken) => {
+            expect(broken.code, broken.stdout + broken.stderr).not.toBe(0);
+            expect(broken.stdout).toContain('nput/output error');
+            expect(fs.readFileSync(at(pair.b)).equals(old)).toBe(true);
+          });
+        }
       }
       const ran = await run('push');
       expect(ran.code, ran.stdout + ran.stderr).toBe(0);
