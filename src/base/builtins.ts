@@ -5,6 +5,7 @@
 import type * as ChildProcess from 'node:child_process';
 import type * as Crypto from 'node:crypto';
 import { createRequire } from 'node:module';
+import type * as PerfHooks from 'node:perf_hooks';
 import type * as V8 from 'node:v8';
 import type * as WorkerThreads from 'node:worker_threads';
 import type * as Zlib from 'node:zlib';
@@ -15,6 +16,10 @@ export function crypto(): typeof Crypto {
 
 export function childProcess(): typeof ChildProcess {
   return builtin('node:child_process') as typeof ChildProcess;
+}
+
+export function perfHooks(): typeof PerfHooks {
+  return builtin('node:perf_hooks') as typeof PerfHooks;
 }
 
 export function v8(): typeof V8 {

@@ -1,5 +1,6 @@
 /** Connections over pairs of pipes in this process: what arrives, and how they end. */
 import { randomBytes } from 'node:crypto';
+import { performance as real } from 'node:perf_hooks';
 import { PassThrough, Writable } from 'node:stream';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -7,6 +8,7 @@ import { LockstepError } from '../base/errors.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { encodeFrame, maxPayload, type Frame } from './frames.ts';
 import { zstdAvailable } from './packing.ts';
+import { Sender } from './sender.ts';
 
 const usual: ConnectionOptions = {
   compress: 'off',
@@ -266,13 +268,19 @@ describe('the limit to bytes per second', () => {
 });
 
 describe("compression by 'auto'", () => {
-  /** Sends 8 MB of text into a pipe of such a speed. @returns how much went over it */
-  async function sentThrough(bytesPerSecond: number): Promise<number> {
+  /**
+   * Sends 8 MB of text into a pipe of such a speed, to a peer that waits for it so much of its time.
+   *
+   * @returns how much went over it
+   */
+  async function sentThrough(bytesPerSecond: number, percent?: number): Promise<number> {
     vi.useFakeTimers();
     const pipe = new Writable({
       write: (chunk: Buffer, _, done) => void setTimeout(done, (chunk.length / bytesPerSecond) * 1000),
     });
-    const end = new End(new PassThrough(), pipe, { compress: 'auto', silenceMs: 1e9 });
+    const input = new PassThrough();
+    const end = new End(input, pipe, { compress: 'auto', silenceMs: 1e9 });
+    if (percent !== undefined) input.write(frame(15, Uint8Array.of(percent)));
     for (let i = 0; i < 8; i += 1) end.connection.send(1, Buffer.alloc(1_000_000, 'text that says little '));
     while (end.connection.queuedBytes > 0) {
       // Time stands still while zlib is at work.
@@ -284,11 +292,43 @@ describe("compression by 'auto'", () => {
   }
 
   it('helps a slow pipe', async () => {
-    expect(await sentThrough(2_000_000)).toBeLessThan(1_000_000);
+    expect(await sentThrough(2_000_000, 90)).toBeLessThan(1_000_000);
   });
 
   it('leaves a fast one alone', async () => {
-    expect(await sentThrough(100_000_000)).toBeGreaterThan(8_000_000);
+    expect(await sentThrough(100_000_000, 90)).toBeGreaterThan(8_000_000);
+  });
+
+  it('does not take a peer that is busy for a slow pipe, nor one of which nothing is known', async () => {
+    expect(await sentThrough(2_000_000, 20)).toBeGreaterThan(8_000_000);
+    expect(await sentThrough(2_000_000)).toBeGreaterThan(8_000_000);
+  });
+
+  it('hears from the other end whether it waits', async () => {
+    vi.useFakeTimers({ toFake: ['hrtime'] });
+    const idle = vi.spyOn(real, 'eventLoopUtilization');
+    const [a, b] = pair({ compress: 'auto' });
+    const feed = async (idleMs: number): Promise<void> => {
+      vi.advanceTimersByTime(300);
+      idle.mockReturnValue({ idle: idleMs, active: 0, utilization: 0 });
+      const count = b.got.length;
+      a.connection.send(1, randomBytes(20_000));
+      await until(() => b.got.length > count);
+    };
+    const told = vi.spyOn(Sender.prototype, 'peerWaits');
+    await feed(0);
+    await feed(1000);
+    expect(told).not.toHaveBeenCalled();
+    await feed(1240);
+    await until(() => told.mock.calls.length === 1);
+    expect(told).toHaveBeenLastCalledWith(80);
+    await feed(1270);
+    await until(() => told.mock.calls.length === 2);
+    expect(told).toHaveBeenLastCalledWith(10);
+    expect(b.connection.counters.messagesOut).toBe(0);
+    told.mockRestore();
+    idle.mockRestore();
+    await a.connection.close();
   });
 
   it('takes a limit for a slow pipe', async () => {
@@ -513,9 +553,16 @@ describe('a peer that breaks the rules', () => {
   it.each<[string, Buffer, string]>([
     ['by another protocol', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'a frame of'],
     ['by a wrong checksum', Buffer.concat([frame(1, 'x').subarray(0, -1), Buffer.from([0])]), 'checksum is wrong'],
-    ['by an unknown type', frame(15), 'a message of the unknown type 15'],
+    ['by no share of time', frame(15), 'a share of time that is none'],
+    ['by more than all of its time', frame(15, Uint8Array.of(101)), 'a share of time that is none'],
+    ['by several shares of time', frame(15, Uint8Array.of(1, 2)), 'a share of time that is none'],
     ['by a long ping', frame(13, 'x'), 'a ping or a goodbye with something in it'],
     ['by talking after its goodbye', Buffer.concat([goodbye, frame(1, 'x')]), 'a message after its goodbye'],
+    [
+      'by a share of time after its goodbye',
+      Buffer.concat([goodbye, frame(15, Uint8Array.of(1))]),
+      'after its goodbye',
+    ],
     ['by two goodbyes', Buffer.concat([goodbye, goodbye]), 'a message after its goodbye'],
     [
       'by a message too long',

@@ -9,6 +9,7 @@ import type { Readable, Writable } from 'node:stream';
 import { errnoCode, LockstepError, reasonOf } from '../base/errors.ts';
 import { formatBytes, formatDuration } from '../base/format.ts';
 import { connectionLost, protocolError } from './errors.ts';
+import { HungerMeter } from './hunger.ts';
 import { IdleTimer } from './idle-timer.ts';
 import { MessageDecoder, type Message } from './messages.ts';
 import { Sender, type CompressMode } from './sender.ts';
@@ -41,7 +42,7 @@ export interface Counters {
   /** On the pipe, so compressed and with heads. */
   bytesIn: number;
   bytesOut: number;
-  /** Without pings and goodbyes. */
+  /** Without those of the connection itself. */
   messagesIn: number;
   messagesOut: number;
 }
@@ -50,6 +51,7 @@ export interface Counters {
 const maxUserType = 12;
 const pingType = 13;
 const goodbyeType = 14;
+const hungerType = 15;
 
 /** How long a closing connection goes on without any progress. */
 const closingMs = 5000;
@@ -72,6 +74,7 @@ export class Connection {
   readonly #heartbeat: IdleTimer;
   readonly #silence: IdleTimer;
   readonly #closing: IdleTimer;
+  readonly #hunger = new HungerMeter();
 
   #onMessage: MessageListener | undefined;
   #closeListeners: CloseListener[] = [];
@@ -198,6 +201,7 @@ export class Connection {
     this.#silence.touch();
     if (this.#outcome !== undefined) return;
     this.#decoder.feed(chunk);
+    this.#tellHunger(chunk.length);
     this.#deliver();
     if (!this.#decoder.isBetweenMessages) this.#closing.touch();
   }
@@ -243,7 +247,13 @@ export class Connection {
   }
 
   #handleInternal({ type, payload }: Message): void {
-    if (type > goodbyeType) throw protocolError(`a message of the unknown type ${type}`);
+    if (type === hungerType) {
+      const percent = payload.length === 1 ? payload[0] : undefined;
+      if (percent === undefined || percent > 100) throw protocolError('a share of time that is none');
+      if (this.#heardGoodbye) throw protocolError('a message after its goodbye');
+      this.#sender.peerWaits(percent);
+      return;
+    }
     if (payload.length > 0) throw protocolError('a ping or a goodbye with something in it');
     if (this.#heardGoodbye) throw protocolError('a message after its goodbye');
     if (type === pingType) return;
@@ -256,6 +266,7 @@ export class Connection {
   #steerInput(): void {
     if (this.#outcome !== undefined || this.#inputEnded) return;
     if (this.#paused || this.#held !== undefined) {
+      this.#hunger.paused();
       this.#input.pause();
       this.#silence.stop();
     } else {
@@ -298,6 +309,12 @@ export class Connection {
   }
 
   // Sending
+
+  /** The peer is told how eagerly so many bytes were waited for. */
+  #tellHunger(bytes: number): void {
+    const percent = this.#hunger.fed(bytes);
+    if (percent !== undefined && !this.#saidGoodbye) this.#sender.enqueue(hungerType, Uint8Array.of(percent));
+  }
 
   #ping(): void {
     // What is queued will be a sign of life, as soon as the pipe takes it.

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DrainRate } from './drain-rate.ts';
+import { HungerMeter } from './hunger.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Verdicts } from './verdicts.ts';
 
@@ -114,6 +115,44 @@ describe('DrainRate', () => {
     expect(rate.bytesPerSecond).toBeLessThan(2e8);
     run(7, 1e6);
     expect(rate.bytesPerSecond).toBeLessThan(3e6);
+  });
+});
+
+describe('HungerMeter', () => {
+  let idle = 0;
+  const after = (meter: HungerMeter, ms: number, idleMs: number, bytes: number): number | undefined => {
+    now += ms;
+    idle += idleMs;
+    return meter.fed(bytes);
+  };
+
+  it('says what share of its time this end had nothing to do, four times a second at most', () => {
+    const meter = new HungerMeter(clock, () => idle);
+    expect(meter.fed(1_000_000)).toBeUndefined();
+    // From here on it counts.
+    expect(after(meter, 250, 99, 1)).toBeUndefined();
+    expect(after(meter, 200, 150, 1_000_000)).toBeUndefined();
+    expect(after(meter, 50, 50, 1)).toBe(80);
+    expect(after(meter, 500, 0, 1_000_000)).toBe(0);
+    expect(after(meter, 500, 501, 1_000_000)).toBe(100);
+  });
+
+  it('waits until there was something to wait for', () => {
+    const meter = new HungerMeter(clock, () => idle);
+    meter.fed(20_000);
+    expect(after(meter, 300, 0, 1)).toBeUndefined();
+    expect(after(meter, 60_000, 60_000, 16_000)).toBeUndefined();
+    expect(after(meter, 940, 940, 1000)).toBe(100);
+  });
+
+  it('does not count what it did not want to read', () => {
+    const meter = new HungerMeter(clock, () => idle);
+    meter.fed(20_000);
+    after(meter, 300, 0, 20_000);
+    meter.paused();
+    expect(after(meter, 10_000, 10_000, 20_000)).toBeUndefined();
+    expect(after(meter, 300, 10, 20_000)).toBeUndefined();
+    expect(after(meter, 400, 40, 20_000)).toBe(10);
   });
 });
 

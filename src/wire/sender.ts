@@ -11,6 +11,7 @@ import { monotonicMs } from '../base/clock.ts';
 import { DrainRate } from './drain-rate.ts';
 import { Fifo } from './fifo.ts';
 import { encodeFrame, frameOverhead, maxPayload, type Packing } from './frames.ts';
+import { hungryPercent } from './hunger.ts';
 import { piecesOf } from './messages.ts';
 import { pack } from './packing.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -74,6 +75,10 @@ export class Sender {
   #compress: CompressMode = 'off';
   #packing: Exclude<Packing, 'none'> = 'deflate';
   #bucket: TokenBucket | undefined;
+  /** The limit, not the pipe, is what is waited for. */
+  #limitIsSlow = false;
+  /** The peer has time to spare: what it does not take, the pipe does not bring. */
+  #peerIsHungry = false;
   #bucketTimer: NodeJS.Timeout | undefined;
   #queuedBytes = 0;
   /** Given to the pipe, not taken yet. */
@@ -95,7 +100,13 @@ export class Sender {
     this.#compress = options.compress;
     this.#packing = options.zstd === true ? 'zstd' : 'deflate';
     this.#bucket = limit === undefined ? undefined : new TokenBucket(limit, () => monotonicMs());
+    this.#limitIsSlow = limit !== undefined && limit < fastPipe;
     this.#schedule();
+  }
+
+  /** The peer said for how much of its time, in percent, it waits for what is sent here. */
+  peerWaits(percent: number): void {
+    this.#peerIsHungry = percent >= hungryPercent;
   }
 
   get queuedBytes(): number {
@@ -180,6 +191,7 @@ export class Sender {
 
   get #compressesNow(): boolean {
     if (this.#compress !== 'auto') return this.#compress === 'on';
+    if (!this.#peerIsHungry && !this.#limitIsSlow) return false;
     const rate = this.#rate.bytesPerSecond;
     return this.#pipeIsBehind && rate !== undefined && rate < fastPipe;
   }

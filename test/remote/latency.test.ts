@@ -92,6 +92,21 @@ it('--compress on makes text smaller, and what cannot be compressed hardly large
   expect(await sent(noise, '--compress', 'on')).toBeLessThan(off * 1.01);
 });
 
+it('--compress auto helps a slow line, and lets a fast one be', { timeout: 240_000 }, async () => {
+  const content = Buffer.from(Array.from({ length: 320_000 }, (_, i) => `line ${i} of some text\n`).join(''));
+  const sent = async (line: Line): Promise<number> => {
+    let bytes = 0;
+    await withPair(async (pair) => {
+      write(pair.a, { content });
+      bytes = (await counted(pair, line, '--compress', 'auto')).toFar.bytes;
+      pair.expectEqual();
+    });
+    return bytes;
+  };
+  expect(await sent({ bytesPerSecond: 2_000_000 })).toBeLessThan(content.length * 0.7);
+  expect(await sent({})).toBeGreaterThan(content.length);
+});
+
 it('--bwlimit limits what is sent', { timeout: 240_000 }, async () =>
   withPair(async (pair) => {
     write(pair.a, { content: random(10).bytes(3_000_000) });

@@ -10,6 +10,7 @@ const {
   cutToFar = Infinity,
   cutFromFar = Infinity,
   delayMs = 0,
+  bytesPerSecond = Infinity,
   report,
 } = JSON.parse(process.env.LOCKSTEP_TEST_LINE ?? '{}');
 const far = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
@@ -17,11 +18,11 @@ const far = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], detached:
 for (const stream of [far.stdin, process.stdout]) stream.on('error', () => undefined);
 
 const startedAt = performance.now();
-const toFar = direction(cutToFar, far.stdin);
-const fromFar = direction(cutFromFar, process.stdout);
+const toFar = direction(cutToFar, far.stdin, bytesPerSecond);
+const fromFar = direction(cutFromFar, process.stdout, Infinity);
 
-function direction(cut, sink) {
-  return { cut, sink, bytes: 0, lastMs: 0, depth: 0, ended: false };
+function direction(cut, sink, speed) {
+  return { cut, sink, speed, bytes: 0, lastMs: 0, depth: 0, ended: false };
 }
 
 /**
@@ -46,6 +47,10 @@ function relay(source, way, back) {
     };
     if (delayMs === 0) deliver();
     else setTimeout(deliver, delayMs);
+    if (way.speed < Infinity) {
+      source.pause();
+      setTimeout(() => source.resume(), (piece.length / way.speed) * 1000);
+    }
   });
   source.on('end', () => {
     if (delayMs === 0) way.sink.end();

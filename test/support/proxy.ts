@@ -8,6 +8,8 @@ export interface Line {
   cutFromFar?: number;
   /** Each way. */
   delayMs?: number;
+  /** What it takes at most of what goes to the far side. */
+  bytesPerSecond?: number;
   /** File for what `lineReport` reads; written when the line ends. */
   report?: string;
 }

@@ -3,7 +3,7 @@ import { array, bool, count, float, oneOf, optional, struct, text, type ValueOf 
 import { hostPath } from './values.ts';
 
 /** Raised with every change of what goes over the wire. Only a `lockstep serve` can be of another version than we are. */
-export const protocolVersion = 4;
+export const protocolVersion = 5;
 
 /** Type of both messages on the wire; the calls' types are below it (protocol.ts). */
 export const greetingType = 12;
