@@ -9,8 +9,8 @@ import type { Readable, Writable } from 'node:stream';
 import { errnoCode, LockstepError, reasonOf } from '../base/errors.ts';
 import { formatBytes, formatDuration } from '../base/format.ts';
 import { connectionLost, protocolError } from './errors.ts';
-import { HungerMeter } from './hunger.ts';
 import { IdleTimer } from './idle-timer.ts';
+import { decodeReport, encodeReport, Intake } from './intake.ts';
 import { MessageDecoder, type Message } from './messages.ts';
 import { Sender, type CompressMode } from './sender.ts';
 import { holdPayload } from './slab-input.ts';
@@ -51,7 +51,7 @@ export interface Counters {
 const maxUserType = 12;
 const pingType = 13;
 const goodbyeType = 14;
-const hungerType = 15;
+const reportType = 15;
 
 /** How long a closing connection goes on without any progress. */
 const closingMs = 5000;
@@ -74,7 +74,7 @@ export class Connection {
   readonly #heartbeat: IdleTimer;
   readonly #silence: IdleTimer;
   readonly #closing: IdleTimer;
-  readonly #hunger = new HungerMeter();
+  readonly #intake = new Intake();
 
   #onMessage: MessageListener | undefined;
   #closeListeners: CloseListener[] = [];
@@ -201,7 +201,7 @@ export class Connection {
     this.#silence.touch();
     if (this.#outcome !== undefined) return;
     this.#decoder.feed(chunk);
-    this.#tellHunger(chunk.length);
+    this.#report(chunk.length);
     this.#deliver();
     if (!this.#decoder.isBetweenMessages) this.#closing.touch();
   }
@@ -247,17 +247,16 @@ export class Connection {
   }
 
   #handleInternal({ type, payload }: Message): void {
-    if (type === hungerType) {
-      const percent = payload.length === 1 ? payload[0] : undefined;
-      if (percent === undefined || percent > 100) throw protocolError('a share of time that is none');
-      if (this.#heardGoodbye) throw protocolError('a message after its goodbye');
-      this.#sender.peerWaits(percent);
+    if (this.#heardGoodbye) throw protocolError('a message after its goodbye');
+    if (type === reportType) {
+      this.#sender.peerRead(decodeReport(payload));
       return;
     }
     if (payload.length > 0) throw protocolError('a ping or a goodbye with something in it');
-    if (this.#heardGoodbye) throw protocolError('a message after its goodbye');
     if (type === pingType) return;
     this.#heardGoodbye = true;
+    // It reports no more, and reads to the end.
+    this.#sender.sendFreely();
     this.#sayGoodbye();
     this.#endOutput();
   }
@@ -266,7 +265,7 @@ export class Connection {
   #steerInput(): void {
     if (this.#outcome !== undefined || this.#inputEnded) return;
     if (this.#paused || this.#held !== undefined) {
-      this.#hunger.paused();
+      this.#intake.paused();
       this.#input.pause();
       this.#silence.stop();
     } else {
@@ -310,10 +309,9 @@ export class Connection {
 
   // Sending
 
-  /** The peer is told how eagerly so many bytes were waited for. */
-  #tellHunger(bytes: number): void {
-    const percent = this.#hunger.fed(bytes);
-    if (percent !== undefined && !this.#saidGoodbye) this.#sender.enqueue(hungerType, Uint8Array.of(percent));
+  #report(bytes: number): void {
+    const report = this.#intake.read(bytes);
+    if (report !== undefined && !this.#saidGoodbye) this.#sender.enqueue(reportType, encodeReport(report));
   }
 
   #ping(): void {

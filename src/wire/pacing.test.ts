@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DrainRate } from './drain-rate.ts';
-import { HungerMeter } from './hunger.ts';
+import { decodeReport, encodeReport, Intake, type IntakeReport } from './intake.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Verdicts } from './verdicts.ts';
 
@@ -118,41 +118,55 @@ describe('DrainRate', () => {
   });
 });
 
-describe('HungerMeter', () => {
+describe('Intake', () => {
   let idle = 0;
-  const after = (meter: HungerMeter, ms: number, idleMs: number, bytes: number): number | undefined => {
+  const made = (): Intake => new Intake(clock, () => idle);
+  const after = (intake: Intake, ms: number, idleMs: number, bytes: number): IntakeReport | undefined => {
     now += ms;
     idle += idleMs;
-    return meter.fed(bytes);
+    return intake.read(bytes);
   };
 
-  it('says what share of its time this end had nothing to do, four times a second at most', () => {
-    const meter = new HungerMeter(clock, () => idle);
-    expect(meter.fed(1_000_000)).toBeUndefined();
+  it('tells of much at once, of little after a while', () => {
+    const intake = made();
+    expect(intake.read(131_071)).toBeUndefined();
+    expect(intake.read(1)).toEqual({ bytes: 131_072, waitedPercent: undefined });
+    expect(intake.read(200_000)).toEqual({ bytes: 200_000, waitedPercent: undefined });
+    expect(after(intake, 249, 0, 20_000)).toBeUndefined();
+    expect(after(intake, 1, 0, 1)).toEqual({ bytes: 20_001, waitedPercent: undefined });
+    expect(after(intake, 60_000, 0, 16_000)).toBeUndefined();
+    expect(after(intake, 0, 0, 384)?.bytes).toBe(16_384);
+  });
+
+  it('says what share of its time this end had nothing to do', () => {
+    const intake = made();
+    intake.read(1);
     // From here on it counts.
-    expect(after(meter, 250, 99, 1)).toBeUndefined();
-    expect(after(meter, 200, 150, 1_000_000)).toBeUndefined();
-    expect(after(meter, 50, 50, 1)).toBe(80);
-    expect(after(meter, 500, 0, 1_000_000)).toBe(0);
-    expect(after(meter, 500, 501, 1_000_000)).toBe(100);
+    after(intake, 250, 99, 20_000);
+    expect(after(intake, 200, 150, 1_000_000)?.waitedPercent).toBeUndefined();
+    expect(after(intake, 50, 50, 20_000)).toEqual({ bytes: 20_000, waitedPercent: 80 });
+    expect(after(intake, 500, 0, 1_000_000)?.waitedPercent).toBe(0);
+    expect(after(intake, 500, 501, 1_000_000)?.waitedPercent).toBe(100);
   });
 
-  it('waits until there was something to wait for', () => {
-    const meter = new HungerMeter(clock, () => idle);
-    meter.fed(20_000);
-    expect(after(meter, 300, 0, 1)).toBeUndefined();
-    expect(after(meter, 60_000, 60_000, 16_000)).toBeUndefined();
-    expect(after(meter, 940, 940, 1000)).toBe(100);
+  it('does not count the time in which it did not want to read, but what it read', () => {
+    const intake = made();
+    intake.read(20_000);
+    after(intake, 300, 0, 20_000);
+    intake.read(50_000);
+    intake.paused();
+    expect(after(intake, 10_000, 10_000, 20_000)).toBeUndefined();
+    expect(after(intake, 300, 10, 20_000)).toEqual({ bytes: 90_000, waitedPercent: undefined });
+    expect(after(intake, 400, 40, 20_000)).toEqual({ bytes: 20_000, waitedPercent: 10 });
   });
 
-  it('does not count what it did not want to read', () => {
-    const meter = new HungerMeter(clock, () => idle);
-    meter.fed(20_000);
-    after(meter, 300, 0, 20_000);
-    meter.paused();
-    expect(after(meter, 10_000, 10_000, 20_000)).toBeUndefined();
-    expect(after(meter, 300, 10, 20_000)).toBeUndefined();
-    expect(after(meter, 400, 40, 20_000)).toBe(10);
+  it('reports survive the way', () => {
+    const percent = fc.option(fc.nat(100), { nil: undefined });
+    fc.assert(
+      fc.property(fc.nat(2 ** 32 - 1), percent, (bytes, waitedPercent) => {
+        expect(decodeReport(encodeReport({ bytes, waitedPercent }))).toEqual({ bytes, waitedPercent });
+      }),
+    );
   });
 });
 

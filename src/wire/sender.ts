@@ -11,7 +11,7 @@ import { monotonicMs } from '../base/clock.ts';
 import { DrainRate } from './drain-rate.ts';
 import { Fifo } from './fifo.ts';
 import { encodeFrame, frameOverhead, maxPayload, type Packing } from './frames.ts';
-import { hungryPercent } from './hunger.ts';
+import { hungryPercent, type IntakeReport } from './intake.ts';
 import { piecesOf } from './messages.ts';
 import { pack } from './packing.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -40,6 +40,13 @@ const fastPipe = 12_000_000;
 
 /** So many bytes given to the pipe and not taken yet: enough to keep it busy. */
 const pipeFull = 128 * 1024;
+
+/**
+ * So many bytes given to the pipe and not read at its other end yet. A pipe that takes long needs more: then the peer waits,
+ * and each of its reports doubles it.
+ */
+const firstWindow = 512 * 1024;
+const largestWindow = 8 * 1024 * 1024;
 
 /** So many frames are compressed, or wait for one that is, at a time. */
 const mostReady = 4;
@@ -83,6 +90,11 @@ export class Sender {
   #queuedBytes = 0;
   /** Given to the pipe, not taken yet. */
   #inPipe = 0;
+  /** Given to the pipe, and not read by the peer as far as is known. */
+  #unread = 0;
+  #window = firstWindow;
+  /** The window was full since the peer last said whether it waits. */
+  #windowWasFull = false;
   /** Something had to wait for the pipe (or the limit), and not everything was sent since. */
   #pipeIsBehind = false;
   #scheduled = false;
@@ -104,9 +116,22 @@ export class Sender {
     this.#schedule();
   }
 
-  /** The peer said for how much of its time, in percent, it waits for what is sent here. */
-  peerWaits(percent: number): void {
-    this.#peerIsHungry = percent >= hungryPercent;
+  /** The peer told of its reading. Where that is not true, it only gets more, or less, than it can read. */
+  peerRead({ bytes, waitedPercent }: IntakeReport): void {
+    this.#unread = Math.max(0, this.#unread - bytes);
+    this.#rate.took(bytes);
+    if (waitedPercent !== undefined) {
+      this.#peerIsHungry = waitedPercent >= hungryPercent;
+      if (this.#peerIsHungry && this.#windowWasFull) this.#window = Math.min(this.#window * 2, largestWindow);
+      this.#windowWasFull = false;
+    }
+    this.#schedule();
+  }
+
+  /** From now on what was sent is not waited for to be read. */
+  sendFreely(): void {
+    this.#window = Infinity;
+    this.#schedule();
   }
 
   get queuedBytes(): number {
@@ -164,11 +189,12 @@ export class Sender {
     while (this.#writeNext());
     this.#output.uncork();
     if (this.#isBlocked) this.#rate.wait();
+    if (this.#unread >= this.#window) this.#windowWasFull = true;
     if (this.#inPipe === 0 && this.#queuedBytes === 0) this.#pipeIsBehind = false;
   }
 
   get #isBlocked(): boolean {
-    return this.#inPipe >= pipeFull || this.#bucketTimer !== undefined;
+    return this.#inPipe >= pipeFull || this.#bucketTimer !== undefined || this.#unread >= this.#window;
   }
 
   /** Moves pieces from the queue to `#ready`: ahead of time while compressing, otherwise when they can be written. */
@@ -248,13 +274,13 @@ export class Sender {
 
   #write(bytes: Uint8Array, cost: number): void {
     this.#inPipe += bytes.length;
+    this.#unread += bytes.length;
     this.#events.onWritten(bytes.length);
     this.#output.write(bytes, (error) => {
       // The stream's 'error' event tells the same.
       if (error || this.#stopped) return;
       this.#inPipe -= bytes.length;
       this.#queuedBytes -= cost;
-      this.#rate.took(bytes.length);
       this.#events.onTaken();
       this.#wake();
       this.#schedule();

@@ -163,7 +163,10 @@ attacks('a far side that does not speak our language', {
     says: /checksum/,
   },
   'sends a message of no known type': { lies: saying(hello, frame(11, Buffer.alloc(3))), says: /says more than that/ },
-  'waits more than all of its time': { lies: saying(hello, frame(15, Buffer.of(200))), says: /share of time/ },
+  'waits more than all of its time': {
+    lies: saying(hello, frame(15, Buffer.of(200, 0, 0, 0, 0))),
+    says: /more than all its time/,
+  },
   'puts something into a ping': { lies: saying(hello, frame(13, Buffer.alloc(9))), says: /ping or a goodbye/ },
   'goes on after its goodbye': {
     lies: saying(hello, frame(14, Buffer.alloc(0)), frame(3, Buffer.alloc(9))),

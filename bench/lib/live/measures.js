@@ -103,7 +103,7 @@ export async function burst(root, files, seed) {
   for (const [at, { act }] of take([...deeds], deeds.length, random(seed + 1)).entries()) {
     act();
     // Spread over the two seconds.
-    if (at % 20 === 0 && performance.now() - start < (at / deeds.length) * 2000) await pause(1);
+    while (performance.now() - start < (at / deeds.length) * 2000) await pause(1);
   }
   return deeds.map(({ path }) => path);
 }
