@@ -127,6 +127,8 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** A short plain-language reason for an error, without paths (the caller names the path). */
 export function reasonOf(error: unknown): string {
+  // It has a code as well, but one of ours.
+  if (error instanceof LockstepError) return error.message;
   const code = errnoCode(error);
   if (code !== undefined) return reasons[code] ?? code;
   return error instanceof Error ? error.message : String(error);

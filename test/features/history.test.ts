@@ -41,6 +41,39 @@ function age(root: string, days: number): void {
   }
 }
 
+/** As where a process may not have more than so many files open: 1024 is what many systems start with. */
+const fewFiles = ['sh', '-c', 'ulimit -n 1024 && exec "$@"', 'sh'] as const;
+
+it(
+  'of more directories than may be open at once is kept, listed, brought back and pruned',
+  { timeout: 240_000 },
+  async () =>
+    withPair(async (pair) => {
+      const names = Array.from({ length: 2500 }, (_, at) => `d/${at}/f`);
+      await pair.agreed({ keep: 'x', ...Object.fromEntries(names.map((name) => [name, name])) });
+      const sync = async (): Promise<void> => {
+        const args = ['sync', pair.a, pair.b, '--state-dir', pair.state, '--max-delete', 'off'];
+        const ran = await lockstep(args, { under: fewFiles });
+        expect([ran.code, ran.stderr]).toEqual([0, '']);
+      };
+      for (const name of names) fs.appendFileSync(path.join(pair.a, name), '.');
+      await sync();
+      fs.rmSync(path.join(pair.a, 'd'), { recursive: true });
+      await sync();
+      const listed = await lockstep(['history', pair.b, '--json'], { under: fewFiles });
+      expect(listed.code, listed.stderr).toBe(0);
+      expect(eventsOf(listed, 'version').filter(({ kind }) => kind === 'file')).toHaveLength(2500);
+      const restored = await lockstep(['restore', pair.b, '--', 'd'], { under: fewFiles });
+      expect(restored.code, restored.stderr).toBe(0);
+      expect(contents(pair.b)['d/2499/f']).toBe('d/2499/f.');
+
+      age(pair.b, 60);
+      fs.writeFileSync(path.join(pair.a, 'keep'), 'changed');
+      await sync();
+      expect(history(pair.b)).toEqual({});
+    }),
+);
+
 describe('history', () => {
   it('lists every version of a name that was deleted many times, newest first', async () => {
     await withPair(async (pair) => {

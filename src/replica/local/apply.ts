@@ -110,6 +110,7 @@ class Applier {
         kept: false,
       };
       this.#results.push(result);
+      this.#handles.settle();
       yield* this.#one(step, result);
       this.#nameWaiting(false);
       yield { entries: index + 1, bytes: this.#bytes, path: step.path };
@@ -369,6 +370,7 @@ class Applier {
     const leaving = new Set<RelPath>();
     try {
       for (const inner of step.steps) {
+        this.#handles.settle();
         const [failed] = this.#staged.get(inner.path)?.failures ?? [];
         if (failed !== undefined) throw new StepError(failed.why, failed.detail);
         if (inner.op === 'put') staged.set(inner, yield* this.#stagePut(inner, result, !leaving.has(inner.path)));
@@ -395,6 +397,7 @@ class Applier {
       };
       result.inner.push(own);
       try {
+        this.#handles.settle();
         if (inner.op !== 'unit' && this.#waiting.length > 0) {
           // New directories come before what points into them (git's objects before its refs).
           yield* this.#settle();
@@ -587,6 +590,8 @@ class Applier {
   /** What was really set is read back (DESIGN §3.5). */
   #observeAll(): void {
     for (const { result, path, made } of this.#unobserved) {
+      // The event loop gets no turn before all have been looked at, in as many directories.
+      this.#handles.settle();
       let entry: Entry | undefined;
       try {
         entry = observe(this.#handles.locate(path), this.#granularityNs);

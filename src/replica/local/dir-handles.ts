@@ -131,10 +131,19 @@ export class DirHandles {
     }
   }
 
+  /**
+   * Closes what was let go of, instead of leaving that to the event loop: for long work that does not give control back. No
+   * prefix that was given before is good any more.
+   */
+  settle(): void {
+    if (this.#released.length === 0) return;
+    for (const handle of this.#released.splice(0)) closeHandle(handle);
+  }
+
   close(): void {
     for (const handle of this.#handles.values()) closeHandle(handle);
     this.#handles.clear();
-    this.#closeReleased();
+    this.settle();
     closeHandle(this.#root);
   }
 
@@ -153,11 +162,7 @@ export class DirHandles {
   }
 
   #release(handle: Handle): void {
-    if (this.#released.push(handle) === 1) setImmediate(() => this.#closeReleased());
-  }
-
-  #closeReleased(): void {
-    for (const handle of this.#released.splice(0)) closeHandle(handle);
+    if (this.#released.push(handle) === 1) setImmediate(() => this.settle());
   }
 }
 

@@ -144,6 +144,11 @@ export class HistoryReader {
     return this.#handles.locate(inHistory(run, at));
   }
 
+  /** Closes directories that are not needed any more; paths that were located before are not to be used. */
+  settle(): void {
+    this.#handles.settle();
+  }
+
   /** Lets go of a directory that is about to be removed. */
   forget(run: string, at: string): void {
     this.#handles.forget(inHistory(run, at));
@@ -199,6 +204,7 @@ export class HistoryReader {
     const lines = linesByPlace(this.indexLines(run, from));
     const walk: Walk = { run, lines, found: [] };
     for (const [at, line] of lines) {
+      this.#handles.settle();
       const stats = this.#lstat(run, at);
       if (stats === undefined) continue;
       if (isWhole(line) || !stats.isDirectory()) this.#visit(walk, at, undefined);
@@ -211,6 +217,7 @@ export class HistoryReader {
   holds(run: string, at: string): boolean {
     // Asked first by path, which is cheap and mostly says no; only a yes needs the careful way.
     if (lstatIfPresent(this.#plainPath(run, at)) === undefined) return false;
+    this.#handles.settle();
     return this.#lstat(run, at) !== undefined;
   }
 
@@ -240,6 +247,8 @@ export class HistoryReader {
     const open = places.reverse();
     for (let place = open.pop(); place !== undefined; place = open.pop()) {
       const { at, whole } = place;
+      // Nobody gets a word in before all is read, and what is not closed meanwhile adds up.
+      this.#handles.settle();
       const stats = this.#lstat(walk.run, at);
       if (stats === undefined) continue;
       if (!stats.isDirectory()) {

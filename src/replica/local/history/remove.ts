@@ -94,7 +94,9 @@ export class Remover {
     });
   }
 
+  /** No path of an earlier one is used in it. */
   #attempt(what: string, act: () => void): boolean {
+    this.#reader.settle();
     try {
       act();
       return true;

@@ -90,6 +90,7 @@ export class RestoreTarget implements RestoreInto {
 
   #displace(path: RelPath): { putBack: () => Promise<void> } | { failure: Failure } {
     const { history } = this.#context;
+    this.handles.settle();
     try {
       const target = this.handles.locate(path);
       const entry = observe(target, 0n);
