@@ -382,6 +382,39 @@ describe('what lies in the pipe', () => {
     await until(() => bytes > 3_000_000);
     expect(await end.closed).toBeUndefined();
   });
+
+  it.each<[string, Partial<ConnectionOptions>]>([
+    ['', {}],
+    [', compressed', { compress: 'on' }],
+    [', within a limit', { bytesPerSecond: 50_000_000 }],
+  ])('keeps neither end from sending when both have much to say%s', async (_, options) => {
+    const [a, b] = pair(options);
+    for (const { connection } of [a, b]) {
+      connection.send(1, randomBytes(3_000_000));
+      for (let i = 0; i < 200; i += 1) connection.send(2, randomBytes(10_000));
+    }
+    await until(() => a.got.length === 201 && b.got.length === 201);
+    // And when both have said goodbye after it.
+    for (const { connection } of [a, b]) connection.send(3, randomBytes(2_000_000));
+    await Promise.all([a.connection.close(), b.connection.close()]);
+    expect([a.outcome, b.outcome]).toEqual([{ error: undefined }, { error: undefined }]);
+    expect([a.got.length, b.got.length]).toEqual([202, 202]);
+  });
+
+  it('does not keep signs of life back when it is as much as may', async () => {
+    vi.useFakeTimers();
+    const { end, peer } = alone({ heartbeatMs: 1000, silenceMs: 1e9 });
+    const sent: Buffer[] = [];
+    peer.from.on('data', (chunk: Buffer) => sent.push(chunk));
+    end.connection.send(1, Buffer.alloc(3_000_000));
+    await passing(10);
+    const before = Buffer.concat(sent).length;
+    expect(before).toBeLessThan(1_000_000);
+    await passing(1000);
+    await passing(1);
+    expect(Buffer.concat(sent).subarray(before)).toEqual(ping);
+    end.connection.destroy();
+  });
 });
 
 describe('signs of life', () => {

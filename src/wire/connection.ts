@@ -10,8 +10,8 @@ import { errnoCode, LockstepError, reasonOf } from '../base/errors.ts';
 import { formatBytes, formatDuration } from '../base/format.ts';
 import { connectionLost, protocolError } from './errors.ts';
 import { IdleTimer } from './idle-timer.ts';
-import { decodeReport, encodeReport, Intake } from './intake.ts';
-import { MessageDecoder, type Message } from './messages.ts';
+import { decodeReport, Intake } from './intake.ts';
+import { goodbyeType, MessageDecoder, pingType, reportType, type Message } from './messages.ts';
 import { Sender, type CompressMode } from './sender.ts';
 import { holdPayload } from './slab-input.ts';
 
@@ -49,9 +49,6 @@ export interface Counters {
 
 /** Types that a user of a connection may send. */
 const maxUserType = 12;
-const pingType = 13;
-const goodbyeType = 14;
-const reportType = 15;
 
 /** How long a closing connection goes on without any progress. */
 const closingMs = 5000;
@@ -162,7 +159,10 @@ export class Connection {
     else queueMicrotask(() => listener(outcome.error));
   }
 
-  /** Stops delivering and reading. The peer's silence is not noticed meanwhile. */
+  /**
+   * Stops delivering and reading. The peer's silence is not noticed meanwhile; and as what it says of its own reading is not
+   * heard, little more is sent.
+   */
   pause(): void {
     this.#paused = true;
     this.#steerInput();
@@ -311,12 +311,11 @@ export class Connection {
 
   #report(bytes: number): void {
     const report = this.#intake.read(bytes);
-    if (report !== undefined && !this.#saidGoodbye) this.#sender.enqueue(reportType, encodeReport(report));
+    if (report !== undefined) this.#sender.report(report);
   }
 
   #ping(): void {
-    // What is queued will be a sign of life, as soon as the pipe takes it.
-    if (!this.#saidGoodbye && this.#sender.queuedBytes === 0) this.#sender.enqueue(pingType, nothing);
+    if (!this.#saidGoodbye) this.#sender.ping();
   }
 
   #writeFailed(error: unknown): void {
@@ -342,7 +341,7 @@ export class Connection {
   #sayGoodbye(): void {
     if (this.#saidGoodbye || this.#outcome !== undefined) return;
     this.#saidGoodbye = true;
-    this.#sender.enqueue(goodbyeType, nothing);
+    this.#sender.enqueueLast(goodbyeType, nothing);
     this.#heartbeat.stop();
     this.#closing.start();
   }

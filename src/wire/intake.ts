@@ -17,6 +17,8 @@ export interface IntakeReport {
 
 /** Waiting for at least so much of its time, in percent, a peer could do more than the pipe brings. */
 export const hungryPercent = 50;
+/** Waiting for so much of it while no more was sent than it has read, it may be the way that takes long. */
+export const longWayPercent = 25;
 
 /** After so many bytes something is told… */
 const reportBytes = 128 * 1024;

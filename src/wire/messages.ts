@@ -9,6 +9,19 @@ export interface Message {
   payload: Uint8Array;
 }
 
+/** Types of the connection's own messages; lower ones are its user's. */
+export const pingType = 13;
+export const goodbyeType = 14;
+export const reportType = 15;
+
+/**
+ * These come also between the frames of another message: both ends may be in the midst of a long one, and neither goes on
+ * before it hears what the other has read of it.
+ */
+function comesBetween(type: number): boolean {
+  return type === pingType || type === reportType;
+}
+
 /**
  * What a frame that is not the last of its message must hold at least, uncompressed: a message of a million frames of one
  * byte would take a hundred times its size here.
@@ -48,6 +61,10 @@ export class MessageDecoder {
       const frame = this.#frames.next();
       if (frame === undefined) return undefined;
       const { type, more } = frame;
+      if (comesBetween(type)) {
+        if (more) throw protocolError(`a message of type ${type} in pieces`);
+        return { type, payload: unpack(frame.packing, frame.payload) };
+      }
       const begun = this.#unfinished;
       if (begun !== undefined && begun.type !== type) {
         throw protocolError(`a frame of type ${type} within a message of type ${begun.type}`);

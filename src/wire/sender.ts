@@ -3,7 +3,7 @@
  * pipe no faster than it takes them.
  *
  * A piece of a message goes from `#queue` to `#ready` (as a frame, or as a place held for one that is being compressed)
- * and from there to the pipe. Pieces are taken out of the queue as late as possible, so that the decision whether to
+ * and from there to the pipe. Reports and pings go past all that, between two frames: the peer may be waiting for them. Pieces are taken out of the queue as late as possible, so that the decision whether to
  * compress is made by what is known of the pipe by then.
  */
 import type { Writable } from 'node:stream';
@@ -11,8 +11,8 @@ import { monotonicMs } from '../base/clock.ts';
 import { DrainRate } from './drain-rate.ts';
 import { Fifo } from './fifo.ts';
 import { encodeFrame, frameOverhead, maxPayload, type Packing } from './frames.ts';
-import { hungryPercent, type IntakeReport } from './intake.ts';
-import { piecesOf } from './messages.ts';
+import { encodeReport, hungryPercent, longWayPercent, type IntakeReport } from './intake.ts';
+import { piecesOf, pingType, reportType } from './messages.ts';
 import { pack } from './packing.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Verdicts } from './verdicts.ts';
@@ -76,7 +76,8 @@ export class Sender {
   readonly #events: SenderEvents;
   readonly #queue = new Fifo<Piece>();
   readonly #ready = new Fifo<ReadyFrame>();
-  readonly #rate = new DrainRate(() => monotonicMs());
+  /** By what the pipe has taken, and by what the peer has read: one of them is what is waited for. */
+  readonly #rates = { pipe: new DrainRate(monotonicMs), peer: new DrainRate(monotonicMs) };
   readonly #verdicts = new Verdicts();
   #waiters: Waiter[] = [];
   #compress: CompressMode = 'off';
@@ -95,6 +96,16 @@ export class Sender {
   #window = firstWindow;
   /** The window was full since the peer last said whether it waits. */
   #windowWasFull = false;
+  /** Nothing was left to be sent since then: its waiting says nothing of the pipe. */
+  #hadNothing = true;
+  /** What the peer is to be told of our reading. */
+  #report: IntakeReport | undefined;
+  #pingIsDue = false;
+  /** A frame was begun and not ended: nothing comes between, and it does not wait for the peer to read. */
+  #midFrame = false;
+  /** Nothing follows what is queued; and that is out. */
+  #isLast = false;
+  #isOver = false;
   /** Something had to wait for the pipe (or the limit), and not everything was sent since. */
   #pipeIsBehind = false;
   #scheduled = false;
@@ -119,13 +130,43 @@ export class Sender {
   /** The peer told of its reading. Where that is not true, it only gets more, or less, than it can read. */
   peerRead({ bytes, waitedPercent }: IntakeReport): void {
     this.#unread = Math.max(0, this.#unread - bytes);
-    this.#rate.took(bytes);
+    this.#rates.peer.took(bytes);
     if (waitedPercent !== undefined) {
-      this.#peerIsHungry = waitedPercent >= hungryPercent;
-      if (this.#peerIsHungry && this.#windowWasFull) this.#window = Math.min(this.#window * 2, largestWindow);
+      if (!this.#hadNothing) this.#judge(waitedPercent);
+      this.#hadNothing = this.#hasNothing;
       this.#windowWasFull = false;
     }
     this.#schedule();
+  }
+
+  #judge(waitedPercent: number): void {
+    this.#peerIsHungry = waitedPercent >= hungryPercent;
+    if (waitedPercent >= longWayPercent && this.#windowWasFull) {
+      this.#window = Math.min(this.#window * 2, largestWindow);
+    }
+  }
+
+  /** Tells the peer of our reading, ahead of what is queued; until the last message is out. */
+  report({ bytes, waitedPercent }: IntakeReport): void {
+    const before = this.#report;
+    this.#report = {
+      bytes: bytes + (before?.bytes ?? 0),
+      waitedPercent: waitedPercent ?? before?.waitedPercent,
+    };
+    this.#schedule();
+  }
+
+  /** A sign of life, ahead of what is queued; needless while the pipe is full, as what lies in it will be one. */
+  ping(): void {
+    if (this.#inPipe >= pipeFull) return;
+    this.#pingIsDue = true;
+    this.#schedule();
+  }
+
+  /** Queues a message that nothing follows. */
+  enqueueLast(type: number, payload: Uint8Array): void {
+    this.enqueue(type, payload);
+    this.#isLast = true;
   }
 
   /** From now on what was sent is not waited for to be read. */
@@ -168,6 +209,7 @@ export class Sender {
     clearTimeout(this.#bucketTimer);
     this.#queue.clear();
     this.#ready.clear();
+    this.#report = undefined;
     this.#queuedBytes = 0;
     this.#wake();
   }
@@ -183,18 +225,43 @@ export class Sender {
   }
 
   #pump(): void {
-    if (!this.#isBlocked) this.#rate.free();
+    const { pipe, peer } = this.#rates;
+    if (!this.#isBlocked) for (const rate of [pipe, peer]) rate.free();
     this.#output.cork();
-    do this.#prepare();
-    while (this.#writeNext());
+    do {
+      this.#interject();
+      this.#prepare();
+    } while (this.#writeNext());
     this.#output.uncork();
-    if (this.#isBlocked) this.#rate.wait();
+    if (this.#isBlocked) for (const rate of [pipe, peer]) rate.wait();
     if (this.#unread >= this.#window) this.#windowWasFull = true;
-    if (this.#inPipe === 0 && this.#queuedBytes === 0) this.#pipeIsBehind = false;
+    if (this.#hasNothing) {
+      this.#pipeIsBehind = false;
+      this.#hadNothing = true;
+    }
+  }
+
+  get #hasNothing(): boolean {
+    return this.#inPipe === 0 && this.#queuedBytes === 0;
+  }
+
+  /** Invariant: it waits neither for the window nor for the limit, or two ends that both have much to send would wait for ever. */
+  #interject(): void {
+    if (this.#midFrame || this.#isOver || this.#inPipe >= pipeFull) return;
+    const report = this.#report;
+    this.#report = undefined;
+    if (report !== undefined) this.#writeFrame(reportType, encodeReport(report));
+    if (this.#pingIsDue) this.#writeFrame(pingType, new Uint8Array(0));
+    this.#pingIsDue = false;
+  }
+
+  #writeFrame(type: number, payload: Uint8Array): void {
+    for (const bytes of encodeFrame({ type, more: false, packing: 'none', payload })) this.#write(bytes, 0);
   }
 
   get #isBlocked(): boolean {
-    return this.#inPipe >= pipeFull || this.#bucketTimer !== undefined || this.#unread >= this.#window;
+    if (this.#inPipe >= pipeFull || this.#bucketTimer !== undefined) return true;
+    return this.#unread >= this.#window && !this.#midFrame;
   }
 
   /** Moves pieces from the queue to `#ready`: ahead of time while compressing, otherwise when they can be written. */
@@ -218,8 +285,9 @@ export class Sender {
   get #compressesNow(): boolean {
     if (this.#compress !== 'auto') return this.#compress === 'on';
     if (!this.#peerIsHungry && !this.#limitIsSlow) return false;
-    const rate = this.#rate.bytesPerSecond;
-    return this.#pipeIsBehind && rate !== undefined && rate < fastPipe;
+    const { pipe, peer } = this.#rates;
+    const rate = Math.max(pipe.bytesPerSecond ?? NaN, peer.bytesPerSecond ?? NaN);
+    return this.#pipeIsBehind && rate < fastPipe;
   }
 
   #compressPiece(piece: Piece, frame: ReadyFrame): void {
@@ -253,13 +321,15 @@ export class Sender {
     }
     if (granted < next.length) {
       frame.bytes[0] = next.subarray(granted);
+      this.#midFrame = true;
       this.#write(next.subarray(0, granted), 0);
       return true;
     }
     frame.bytes.shift();
-    const isLast = frame.bytes.length === 0;
-    if (isLast) this.#ready.shift();
-    this.#write(next, isLast ? frame.cost : 0);
+    this.#midFrame = frame.bytes.length > 0;
+    if (!this.#midFrame) this.#ready.shift();
+    this.#isOver = this.#isLast && this.#ready.size === 0 && this.#queue.peek() === undefined;
+    this.#write(next, this.#midFrame ? 0 : frame.cost);
     return true;
   }
 
@@ -281,6 +351,7 @@ export class Sender {
       if (error || this.#stopped) return;
       this.#inPipe -= bytes.length;
       this.#queuedBytes -= cost;
+      this.#rates.pipe.took(bytes.length);
       this.#events.onTaken();
       this.#wake();
       this.#schedule();

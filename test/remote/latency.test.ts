@@ -107,6 +107,20 @@ it('--compress auto helps a slow line, and lets a fast one be', { timeout: 240_0
   expect(await sent({})).toBeGreaterThan(content.length);
 });
 
+it('both ends may have much to send at once', { timeout: 240_000 }, async () =>
+  withPair(async (pair) => {
+    for (const [root, seed] of [
+      [pair.a, 20],
+      [pair.b, 21],
+    ] as const) {
+      const small = Array.from({ length: 200 }, (_, at) => [`${seed}/${at}`, random(seed + at).bytes(60_000)]);
+      write(root, { ...Object.fromEntries(small), [`large-${seed}`]: random(seed).bytes(20 << 20) });
+    }
+    await counted(pair);
+    pair.expectEqual();
+  }),
+);
+
 it('--bwlimit limits what is sent', { timeout: 240_000 }, async () =>
   withPair(async (pair) => {
     write(pair.a, { content: random(10).bytes(3_000_000) });

@@ -110,7 +110,7 @@ class Applier {
         kept: false,
       };
       this.#results.push(result);
-      this.#handles.settle();
+      this.#settleHandles();
       yield* this.#one(step, result);
       this.#nameWaiting(false);
       yield { entries: index + 1, bytes: this.#bytes, path: step.path };
@@ -201,6 +201,7 @@ class Applier {
     for (let unit = this.#waiting[0]; unit !== undefined; unit = this.#waiting[0]) {
       if (!all && Date.now() - unit.staged.lastWriteMs <= grainMs) return;
       this.#waiting.shift();
+      this.#settleHandles();
       try {
         this.#nameUnit(unit);
       } catch (error) {
@@ -370,7 +371,7 @@ class Applier {
     const leaving = new Set<RelPath>();
     try {
       for (const inner of step.steps) {
-        this.#handles.settle();
+        this.#settleHandles();
         const [failed] = this.#staged.get(inner.path)?.failures ?? [];
         if (failed !== undefined) throw new StepError(failed.why, failed.detail);
         if (inner.op === 'put') staged.set(inner, yield* this.#stagePut(inner, result, !leaving.has(inner.path)));
@@ -397,7 +398,7 @@ class Applier {
       };
       result.inner.push(own);
       try {
-        this.#handles.settle();
+        this.#settleHandles();
         if (inner.op !== 'unit' && this.#waiting.length > 0) {
           // New directories come before what points into them (git's objects before its refs).
           yield* this.#settle();
@@ -562,6 +563,12 @@ class Applier {
 
   #refuseWhenFull(): void {
     if (this.#full !== undefined) throw new StepError('no-space', this.#full);
+  }
+
+  /** Between two steps, of which none has a path of another: directories that are let go of must not add up (dir-handles.ts). */
+  #settleHandles(): void {
+    this.#handles.settle();
+    this.#history.settle();
   }
 
   #changed(): void {

@@ -82,6 +82,7 @@ export class Renames {
 
   #moveOne(item: WaitingMove): Entry | undefined {
     const { move } = item;
+    this.#handles.settle();
     const target = this.#handles.locate(move.to);
     if (lstatIfPresent(target) !== undefined) throw new StepError('changed-meanwhile', 'something appeared there');
     if (move.expect.kind === 'dir') {

@@ -32,9 +32,14 @@ export class HistoryWriter {
   /**
    * A free place for a version of `path`: full path of a name that does not exist, its parents made.
    *
-   * @returns the place, and `record` to be called once the version lies there
+   * @returns the place, good until `settle` or the event loop's turn; and `record` to be called once the version lies there,
+   *   `again` for the place later on
    */
-  place(path: RelPath): { to: string; record: (entry: Entry, reason: HistoryRecord['reason']) => void } {
+  place(path: RelPath): {
+    to: string;
+    record: (entry: Entry, reason: HistoryRecord['reason']) => void;
+    again: () => string;
+  } {
     const run = this.#open();
     for (let n = 1; ; n += 1) {
       const files = filesDirectory(n);
@@ -43,8 +48,13 @@ export class HistoryWriter {
       const record = (entry: Entry, reason: HistoryRecord['reason']): void => {
         this.#append({ path, at: `${files}/${path}`, entry, reason });
       };
-      return { to, record };
+      return { to, record, again: () => this.#open().handles.locate(`${files}/${path}`) };
     }
+  }
+
+  /** Closes directories that are not needed any more, within long work; see DirHandles. */
+  settle(): void {
+    this.#run?.handles.settle();
   }
 
   /** Notes a removed directory, so that its permission bits come back with it. */

@@ -31,8 +31,8 @@ export interface TargetRequest {
 /** Whatever has to make room for a restored version is kept for that reason, whatever step it was that replaced it. */
 class RestoringWriter extends HistoryWriter {
   override place(path: RelPath): ReturnType<HistoryWriter['place']> {
-    const { to, record } = super.place(path);
-    return { to, record: (entry) => record(entry, 'restored') };
+    const place = super.place(path);
+    return { ...place, record: (entry) => place.record(entry, 'restored') };
   }
 }
 
@@ -95,12 +95,12 @@ export class RestoreTarget implements RestoreInto {
       const target = this.handles.locate(path);
       const entry = observe(target, 0n);
       this.handles.forget(path);
-      const { to, record } = history.place(path);
+      const { to, record, again } = history.place(path);
       fs.renameSync(toFs(target), toFs(to));
       if (entry !== undefined) record(entry, 'restored');
       const putBack = (): Promise<void> => {
         const back = this.handles.locate(path);
-        if (lstatIfPresent(back) === undefined) fs.renameSync(toFs(to), toFs(back));
+        if (lstatIfPresent(back) === undefined) fs.renameSync(toFs(again()), toFs(back));
         return Promise.resolve();
       };
       return { putBack };
