@@ -2,7 +2,7 @@
  * Live mode held against other tools that keep directories in step: how long an edit takes, how long a burst of changes, and
  * what it costs while nothing happens. Apart from `npm run bench`, because what is measured are not whole processes.
  *
- *     node bench/live.js [--data DIR] [--dir DIR] [--edits N] [--idle SECONDS] [--only NAME…]
+ *     node bench/live.js [--data DIR] [--dir DIR] [--edits N] [--idle SECONDS] [--bursts N] [--only NAME…]
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,11 +20,13 @@ const { values } = parseArgs({
     dir: { type: 'string' },
     edits: { type: 'string', default: '40' },
     idle: { type: 'string', default: '20' },
+    bursts: { type: 'string', default: '1' },
     only: { type: 'string', multiple: true },
   },
 });
 const edits = Number(values.edits);
 const idleSeconds = Number(values.idle);
+const bursts = Number(values.bursts);
 const cli = resolve(import.meta.dirname, '../dist/lockstep.cjs');
 const say = (/** @type {string} */ text) => void process.stderr.write(`${text}\n`);
 
@@ -101,8 +103,8 @@ try {
         .map((load) => load.toFixed(1))
         .join(' ')}`,
     );
-    console.log('| | median ms | p90 ms | max ms | burst s | rsync s | idle CPU % | RSS MB |');
-    console.log('| --- | --: | --: | --: | --: | --: | --: | --: |');
+    console.log('| | median ms | p90 ms | max ms | burst s | rsync s | ratio | idle CPU % | RSS MB |');
+    console.log('| --- | --: | --: | --: | --: | --: | --: | --: | --: |');
     for (const contender of contenders) {
       if (values.only !== undefined && !values.only.some((word) => contender.name.includes(word))) continue;
       await measure(contender, pristine, config);
@@ -144,19 +146,23 @@ async function measure(contender, pristine, config) {
     const before = usage(pid);
     await pause(idleSeconds * 1000);
     const after = usage(pid);
-    await run(['rsync', '-a', '--delete', '--exclude', '/.lockstep', `${place.src}/`, `${beside}/`]);
-    const changed = await burst(place.src, files, 3);
-    const last = performance.now();
-    await arrival(place.src, place.dst, changed);
-    const took = (performance.now() - last) / 1000;
-    const far = args.some((word) => word.includes(HOST)) || contender.name.includes('ssh');
-    const through = far ? ['-e', `ssh -F ${config}`] : [];
-    const start = performance.now();
-    const target = far ? `${HOST}:${beside}/` : `${beside}/`;
-    await run(['rsync', '-a', '--delete', '--exclude', '/.lockstep', ...through, `${place.src}/`, target]);
-    const rsync = (performance.now() - start) / 1000;
     const idle = ((after.cpu - before.cpu) / idleSeconds) * 100;
-    row([contender.name, '', '', '', took.toFixed(2), rsync.toFixed(2), idle.toFixed(2), (after.rss / 1e6).toFixed(0)]);
+    const usual = [idle.toFixed(2), (after.rss / 1e6).toFixed(0)];
+    const isFar = args.some((word) => word.includes(HOST)) || contender.name.includes('ssh');
+    const target = isFar
+      ? ['-e', `ssh -F ${config}`, `${place.src}/`, `${HOST}:${beside}/`]
+      : [`${place.src}/`, `${beside}/`];
+    const rsync = () => run(['rsync', '-a', '--delete', '--exclude', '/.lockstep', ...target]);
+    await rsync();
+    for (let at = 0; at < bursts; at += 1) {
+      // Each after everything has come to rest, and with other files.
+      if (at > 0) await pause(12_000);
+      const changed = await burst(place.src, filesOf(place.src), 3 + at);
+      const took = await seconds(() => arrival(place.src, place.dst, changed));
+      const beaten = await seconds(rsync);
+      const ratio = (took / beaten).toFixed(2);
+      row([contender.name, '', '', '', took.toFixed(2), beaten.toFixed(2), ratio, ...(at === 0 ? usual : [])]);
+    }
   } catch (error) {
     row([contender.name, error instanceof Error ? error.message : String(error)]);
   } finally {
@@ -179,7 +185,17 @@ function report(name, times) {
 
 /** @param {string[]} cells */
 function row(cells) {
-  console.log(`| ${[...cells, ...Array(Math.max(0, 8 - cells.length)).fill('')].join(' | ')} |`);
+  console.log(`| ${[...cells, ...Array(Math.max(0, 9 - cells.length)).fill('')].join(' | ')} |`);
+}
+
+/**
+ * @param {() => Promise<unknown>} act
+ * @returns {Promise<number>} how long it took
+ */
+async function seconds(act) {
+  const start = performance.now();
+  await act();
+  return (performance.now() - start) / 1000;
 }
 
 /** @param {number} ms */
