@@ -161,7 +161,7 @@ export class Connection {
 
   /**
    * Stops delivering and reading. The peer's silence is not noticed meanwhile; and as what it says of its own reading is not
-   * heard, little more is sent.
+   * heard, less is sent.
    */
   pause(): void {
     this.#paused = true;
@@ -250,13 +250,15 @@ export class Connection {
     if (this.#heardGoodbye) throw protocolError('a message after its goodbye');
     if (type === reportType) {
       this.#sender.peerRead(decodeReport(payload));
+      this.#closing.touch();
       return;
     }
     if (payload.length > 0) throw protocolError('a ping or a goodbye with something in it');
     if (type === pingType) return;
     this.#heardGoodbye = true;
-    // It reports no more, and reads to the end.
+    // It reports no more, and reads to the end. And it need not say anything more.
     this.#sender.sendFreely();
+    this.#silence.stop();
     this.#sayGoodbye();
     this.#endOutput();
   }
@@ -270,7 +272,7 @@ export class Connection {
       this.#silence.stop();
     } else {
       this.#input.resume();
-      this.#silence.start();
+      if (!this.#heardGoodbye) this.#silence.start();
     }
   }
 
@@ -315,7 +317,8 @@ export class Connection {
   }
 
   #ping(): void {
-    if (!this.#saidGoodbye) this.#sender.ping();
+    // What is queued will be a sign of life, as soon as the pipe takes it.
+    if (!this.#saidGoodbye && this.#sender.queuedBytes === 0) this.#sender.enqueue(pingType, nothing);
   }
 
   #writeFailed(error: unknown): void {

@@ -181,22 +181,21 @@ describe('MessageDecoder', () => {
     expect(complaint(frame(1, new Uint8Array(1000), { more: true }))).toContain('pieces of 1000 bytes');
   });
 
-  it('lets pings and reports come between the frames of a message', () => {
+  it('lets reports come between the frames of a message', () => {
     const decoder = new MessageDecoder(1_000_000);
     const part = new Uint8Array(20_000).fill(7);
     decoder.feed(bytesOf(frame(1, part, { more: true })));
     decoder.feed(bytesOf(frame(15, Uint8Array.of(1, 2, 3, 4, 5))));
-    decoder.feed(bytesOf(frame(13, new Uint8Array(0))));
     decoder.feed(bytesOf(frame(1, part)));
-    expect([decoder.next()?.type, decoder.next()?.type]).toEqual([15, 13]);
+    expect(decoder.next()?.type).toBe(15);
     expect(decoder.next()).toMatchObject({ type: 1, payload: { length: 40_000 } });
     decoder.feed(bytesOf(frame(15, part, { more: true })));
-    expect(() => decoder.next()).toThrow('type 15 in pieces');
+    expect(() => decoder.next()).toThrow('a report in pieces');
   });
 
   it('refuses frames of another message within one', () => {
     const begun = frame(1, new Uint8Array(maxPayload), { more: true });
-    expect(complaint(begun, frame(14, new Uint8Array(0)))).toContain('type 14 within a message of type 1');
+    expect(complaint(begun, frame(13, new Uint8Array(0)))).toContain('type 13 within a message of type 1');
   });
 
   it('does not hold a large buffer for a small message', () => {

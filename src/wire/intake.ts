@@ -1,8 +1,7 @@
 /**
  * What the receiving end tells of its reading, so that the sending one knows what the pipe does not tell: how much of what
  * it was given has come out of it, and whether that is waited for or the peer has other things to do. A full pipe looks the
- * same either way; but a peer that is busy gains nothing by compression, nor by more than it can read lying in the
- * pipe, which costs some pipes dearly: OpenSSH's sshd copies all that waits for each 32 KiB more.
+ * same either way; but a peer that is busy gains nothing by compression, nor by more in the pipe than it can read (window.ts).
  */
 import { perfHooks } from '../base/builtins.ts';
 import { monotonicMs } from '../base/clock.ts';
@@ -17,27 +16,28 @@ export interface IntakeReport {
 
 /** Waiting for at least so much of its time, in percent, a peer could do more than the pipe brings. */
 export const hungryPercent = 50;
-/** Waiting for so much of it while no more was sent than it has read, it may be the way that takes long. */
-export const longWayPercent = 25;
-
 /** After so many bytes something is told… */
 const reportBytes = 128 * 1024;
 /** …or after so long, if there is enough to tell of. */
 const reportMs = 250;
 const leastBytes = 16 * 1024;
+/** Shorter times say little of what there is to do. */
+const leastMeasuredMs = 100;
 
 const unknown = 255;
 
 interface Since {
   ms: number;
-  /** What this thread's event loop had idled by then; only once much has come: asking for it loads a part of Node. */
-  idleMs: number | undefined;
+  /** What this thread's event loop had idled by then. */
+  idleMs: number;
 }
 
 export class Intake {
   readonly #now: () => number;
   readonly #idleMs: () => number;
   #bytes = 0;
+  #toldAt: number | undefined;
+  /** Only once much has come: asking for it loads a part of Node. */
   #since: Since | undefined;
 
   /**
@@ -52,13 +52,13 @@ export class Intake {
   /** So many bytes came. @returns what is to be told; often nothing */
   read(bytes: number): IntakeReport | undefined {
     this.#bytes += bytes;
-    const now = this.#now();
-    this.#since ??= { ms: now, idleMs: undefined };
-    const isTime = now - this.#since.ms >= reportMs && this.#bytes >= leastBytes;
+    const ms = this.#now();
+    this.#toldAt ??= ms;
+    const isTime = ms - this.#toldAt >= reportMs && this.#bytes >= leastBytes;
     if (!isTime && this.#bytes < reportBytes) return undefined;
-    const waitedPercent = now - this.#since.ms >= reportMs ? this.#measure(now, this.#since) : undefined;
-    const report = { bytes: this.#bytes, waitedPercent };
+    const report = { bytes: this.#bytes, waitedPercent: this.#measure(ms) };
     this.#bytes = 0;
+    this.#toldAt = ms;
     return report;
   }
 
@@ -67,11 +67,13 @@ export class Intake {
     this.#since = undefined;
   }
 
-  #measure(now: number, since: Since): number | undefined {
+  #measure(ms: number): number | undefined {
+    const since = this.#since;
+    if (since !== undefined && ms - since.ms < leastMeasuredMs) return undefined;
     const idleMs = this.#idleMs();
-    this.#since = { ms: now, idleMs };
-    if (since.idleMs === undefined) return undefined;
-    return Math.min(100, Math.max(0, Math.round(((idleMs - since.idleMs) / (now - since.ms)) * 100)));
+    this.#since = { ms, idleMs };
+    if (since === undefined) return undefined;
+    return Math.min(100, Math.max(0, Math.round(((idleMs - since.idleMs) / (ms - since.ms)) * 100)));
   }
 }
 

@@ -12,15 +12,8 @@ export interface Message {
 /** Types of the connection's own messages; lower ones are its user's. */
 export const pingType = 13;
 export const goodbyeType = 14;
+/** Comes also between the frames of another message: both ends may be in the midst of a long one. */
 export const reportType = 15;
-
-/**
- * These come also between the frames of another message: both ends may be in the midst of a long one, and neither goes on
- * before it hears what the other has read of it.
- */
-function comesBetween(type: number): boolean {
-  return type === pingType || type === reportType;
-}
 
 /**
  * What a frame that is not the last of its message must hold at least, uncompressed: a message of a million frames of one
@@ -61,8 +54,8 @@ export class MessageDecoder {
       const frame = this.#frames.next();
       if (frame === undefined) return undefined;
       const { type, more } = frame;
-      if (comesBetween(type)) {
-        if (more) throw protocolError(`a message of type ${type} in pieces`);
+      if (type === reportType) {
+        if (more) throw protocolError('a report in pieces');
         return { type, payload: unpack(frame.packing, frame.payload) };
       }
       const begun = this.#unfinished;

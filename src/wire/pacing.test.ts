@@ -6,6 +6,7 @@ import { DrainRate } from './drain-rate.ts';
 import { decodeReport, encodeReport, Intake, type IntakeReport } from './intake.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Verdicts } from './verdicts.ts';
+import { busyWindow, SendWindow } from './window.ts';
 
 let now = 0;
 const clock = (): number => now;
@@ -130,33 +131,31 @@ describe('Intake', () => {
   it('tells of much at once, of little after a while', () => {
     const intake = made();
     expect(intake.read(131_071)).toBeUndefined();
-    expect(intake.read(1)).toEqual({ bytes: 131_072, waitedPercent: undefined });
-    expect(intake.read(200_000)).toEqual({ bytes: 200_000, waitedPercent: undefined });
+    expect(intake.read(1)?.bytes).toBe(131_072);
+    expect(intake.read(200_000)?.bytes).toBe(200_000);
     expect(after(intake, 249, 0, 20_000)).toBeUndefined();
-    expect(after(intake, 1, 0, 1)).toEqual({ bytes: 20_001, waitedPercent: undefined });
+    expect(after(intake, 1, 0, 1)?.bytes).toBe(20_001);
     expect(after(intake, 60_000, 0, 16_000)).toBeUndefined();
     expect(after(intake, 0, 0, 384)?.bytes).toBe(16_384);
   });
 
   it('says what share of its time this end had nothing to do', () => {
     const intake = made();
-    intake.read(1);
     // From here on it counts.
-    after(intake, 250, 99, 20_000);
-    expect(after(intake, 200, 150, 1_000_000)?.waitedPercent).toBeUndefined();
-    expect(after(intake, 50, 50, 20_000)).toEqual({ bytes: 20_000, waitedPercent: 80 });
-    expect(after(intake, 500, 0, 1_000_000)?.waitedPercent).toBe(0);
+    expect(intake.read(200_000)).toEqual({ bytes: 200_000, waitedPercent: undefined });
+    expect(after(intake, 99, 90, 200_000)?.waitedPercent).toBeUndefined();
+    expect(after(intake, 1, 0, 200_000)?.waitedPercent).toBe(90);
+    expect(after(intake, 250, 0, 20_000)?.waitedPercent).toBe(0);
     expect(after(intake, 500, 501, 1_000_000)?.waitedPercent).toBe(100);
   });
 
   it('does not count the time in which it did not want to read, but what it read', () => {
     const intake = made();
-    intake.read(20_000);
-    after(intake, 300, 0, 20_000);
+    intake.read(200_000);
     intake.read(50_000);
     intake.paused();
-    expect(after(intake, 10_000, 10_000, 20_000)).toBeUndefined();
-    expect(after(intake, 300, 10, 20_000)).toEqual({ bytes: 90_000, waitedPercent: undefined });
+    expect(after(intake, 240, 10_000, 20_000)).toBeUndefined();
+    expect(after(intake, 10, 10, 20_000)).toEqual({ bytes: 90_000, waitedPercent: undefined });
     expect(after(intake, 400, 40, 20_000)).toEqual({ bytes: 20_000, waitedPercent: 10 });
   });
 
@@ -167,6 +166,73 @@ describe('Intake', () => {
         expect(decodeReport(encodeReport({ bytes, waitedPercent }))).toEqual({ bytes, waitedPercent });
       }),
     );
+  });
+});
+
+describe('SendWindow', () => {
+  const full = (): SendWindow => {
+    const window = new SendWindow(clock);
+    window.work();
+    window.sent(busyWindow);
+    return window;
+  };
+
+  it('is full by what was not read, as long as nothing is known of the peer', () => {
+    const window = full();
+    expect(window.isFull).toBe(true);
+    window.read({ bytes: 1, waitedPercent: undefined });
+    expect(window.isFull).toBe(false);
+    window.sent(1);
+    expect(window.isFull).toBe(true);
+    // Of more than was sent.
+    window.read({ bytes: 2 ** 31, waitedPercent: undefined });
+    window.sent(busyWindow - 1);
+    expect(window.isFull).toBe(false);
+  });
+
+  it('has no limit for a peer that waits, and has one again for one that is busy', () => {
+    const window = full();
+    expect(window.read({ bytes: 0, waitedPercent: 25 })).toBe(25);
+    expect(window.isFull).toBe(false);
+    expect(window.read({ bytes: 0, waitedPercent: 24 })).toBe(24);
+    expect(window.isFull).toBe(true);
+  });
+
+  it('can be lifted until it is known better, and be opened for good', () => {
+    const window = full();
+    window.lift();
+    window.read({ bytes: 1, waitedPercent: undefined });
+    window.sent(busyWindow);
+    expect(window.isFull).toBe(false);
+    window.read({ bytes: 0, waitedPercent: 0 });
+    expect(window.isFull).toBe(true);
+    window.open();
+    window.read({ bytes: 0, waitedPercent: 0 });
+    now += 10_000;
+    window.rest();
+    now += 10_000;
+    window.work();
+    expect(window.isFull).toBe(false);
+  });
+
+  it('forgets what it knew when there was nothing to send for a while, not for a moment', () => {
+    const window = full();
+    window.read({ bytes: 0, waitedPercent: 90 });
+    window.rest();
+    now += 900;
+    window.rest();
+    window.work();
+    expect(window.isFull).toBe(false);
+    expect(window.read({ bytes: 0, waitedPercent: 90 })).toBe(90);
+    window.rest();
+    now += 600;
+    window.rest();
+    now += 400;
+    window.work();
+    expect(window.isFull).toBe(true);
+    // This word is of a time in which nothing was sent.
+    expect(window.read({ bytes: 0, waitedPercent: 90 })).toBeUndefined();
+    expect(window.isFull).toBe(true);
   });
 });
 

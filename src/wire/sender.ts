@@ -3,7 +3,7 @@
  * pipe no faster than it takes them.
  *
  * A piece of a message goes from `#queue` to `#ready` (as a frame, or as a place held for one that is being compressed)
- * and from there to the pipe. Reports and pings go past all that, between two frames: the peer may be waiting for them. Pieces are taken out of the queue as late as possible, so that the decision whether to
+ * and from there to the pipe. Reports go past all that, between two frames: the peer may be waiting for them. Pieces are taken out of the queue as late as possible, so that the decision whether to
  * compress is made by what is known of the pipe by then.
  */
 import type { Writable } from 'node:stream';
@@ -11,11 +11,12 @@ import { monotonicMs } from '../base/clock.ts';
 import { DrainRate } from './drain-rate.ts';
 import { Fifo } from './fifo.ts';
 import { encodeFrame, frameOverhead, maxPayload, type Packing } from './frames.ts';
-import { encodeReport, hungryPercent, longWayPercent, type IntakeReport } from './intake.ts';
-import { piecesOf, pingType, reportType } from './messages.ts';
+import { encodeReport, hungryPercent, type IntakeReport } from './intake.ts';
+import { piecesOf, reportType } from './messages.ts';
 import { pack } from './packing.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { Verdicts } from './verdicts.ts';
+import { patienceMs, SendWindow } from './window.ts';
 
 export type CompressMode = 'auto' | 'on' | 'off';
 
@@ -41,12 +42,8 @@ const fastPipe = 12_000_000;
 /** So many bytes given to the pipe and not taken yet: enough to keep it busy. */
 const pipeFull = 128 * 1024;
 
-/**
- * So many bytes given to the pipe and not read at its other end yet. A pipe that takes long needs more: then the peer waits,
- * and each of its reports doubles it.
- */
-const firstWindow = 512 * 1024;
-const largestWindow = 8 * 1024 * 1024;
+/** A peer that sends so much without reading anything is none of ours. */
+const mostReported = 2 ** 32 - 1;
 
 /** So many frames are compressed, or wait for one that is, at a time. */
 const mostReady = 4;
@@ -91,16 +88,10 @@ export class Sender {
   #queuedBytes = 0;
   /** Given to the pipe, not taken yet. */
   #inPipe = 0;
-  /** Given to the pipe, and not read by the peer as far as is known. */
-  #unread = 0;
-  #window = firstWindow;
-  /** The window was full since the peer last said whether it waits. */
-  #windowWasFull = false;
-  /** Nothing was left to be sent since then: its waiting says nothing of the pipe. */
-  #hadNothing = true;
+  readonly #window = new SendWindow(monotonicMs);
+  #windowTimer: NodeJS.Timeout | undefined;
   /** What the peer is to be told of our reading. */
   #report: IntakeReport | undefined;
-  #pingIsDue = false;
   /** A frame was begun and not ended: nothing comes between, and it does not wait for the peer to read. */
   #midFrame = false;
   /** Nothing follows what is queued; and that is out. */
@@ -127,39 +118,23 @@ export class Sender {
     this.#schedule();
   }
 
-  /** The peer told of its reading. Where that is not true, it only gets more, or less, than it can read. */
-  peerRead({ bytes, waitedPercent }: IntakeReport): void {
-    this.#unread = Math.max(0, this.#unread - bytes);
-    this.#rates.peer.took(bytes);
-    if (waitedPercent !== undefined) {
-      if (!this.#hadNothing) this.#judge(waitedPercent);
-      this.#hadNothing = this.#hasNothing;
-      this.#windowWasFull = false;
-    }
+  /** The peer told of its reading. */
+  peerRead(report: IntakeReport): void {
+    this.#rates.peer.took(report.bytes);
+    const waitedPercent = this.#window.read(report);
+    if (waitedPercent !== undefined) this.#peerIsHungry = waitedPercent >= hungryPercent;
+    clearTimeout(this.#windowTimer);
+    this.#windowTimer = undefined;
     this.#schedule();
-  }
-
-  #judge(waitedPercent: number): void {
-    this.#peerIsHungry = waitedPercent >= hungryPercent;
-    if (waitedPercent >= longWayPercent && this.#windowWasFull) {
-      this.#window = Math.min(this.#window * 2, largestWindow);
-    }
   }
 
   /** Tells the peer of our reading, ahead of what is queued; until the last message is out. */
   report({ bytes, waitedPercent }: IntakeReport): void {
     const before = this.#report;
     this.#report = {
-      bytes: bytes + (before?.bytes ?? 0),
+      bytes: Math.min(bytes + (before?.bytes ?? 0), mostReported),
       waitedPercent: waitedPercent ?? before?.waitedPercent,
     };
-    this.#schedule();
-  }
-
-  /** A sign of life, ahead of what is queued; needless while the pipe is full, as what lies in it will be one. */
-  ping(): void {
-    if (this.#inPipe >= pipeFull) return;
-    this.#pingIsDue = true;
     this.#schedule();
   }
 
@@ -171,7 +146,7 @@ export class Sender {
 
   /** From now on what was sent is not waited for to be read. */
   sendFreely(): void {
-    this.#window = Infinity;
+    this.#window.open();
     this.#schedule();
   }
 
@@ -187,6 +162,7 @@ export class Sender {
   /** @param head comes before the payload; worth it when the two fit into one frame */
   enqueue(type: number, payload: Uint8Array, head?: Uint8Array): void {
     if (this.#stopped) return;
+    this.#window.work();
     if (head !== undefined) {
       if (head.length + payload.length > maxPayload) this.enqueue(type, Buffer.concat([head, payload]));
       else {
@@ -207,6 +183,7 @@ export class Sender {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#bucketTimer);
+    clearTimeout(this.#windowTimer);
     this.#queue.clear();
     this.#ready.clear();
     this.#report = undefined;
@@ -234,34 +211,33 @@ export class Sender {
     } while (this.#writeNext());
     this.#output.uncork();
     if (this.#isBlocked) for (const rate of [pipe, peer]) rate.wait();
-    if (this.#unread >= this.#window) this.#windowWasFull = true;
-    if (this.#hasNothing) {
+    if (this.#window.isFull && this.#queuedBytes > 0) this.#waitForPeer();
+    if (this.#inPipe === 0 && this.#queuedBytes === 0) {
       this.#pipeIsBehind = false;
-      this.#hadNothing = true;
+      this.#window.rest();
     }
   }
 
-  get #hasNothing(): boolean {
-    return this.#inPipe === 0 && this.#queuedBytes === 0;
+  #waitForPeer(): void {
+    this.#windowTimer ??= setTimeout(() => {
+      this.#windowTimer = undefined;
+      this.#window.lift();
+      this.#pump();
+    }, patienceMs);
   }
 
-  /** Invariant: it waits neither for the window nor for the limit, or two ends that both have much to send would wait for ever. */
+  /** Goes past the window and the limit: two ends that both have much to send would wait for each other's. */
   #interject(): void {
-    if (this.#midFrame || this.#isOver || this.#inPipe >= pipeFull) return;
     const report = this.#report;
+    if (report === undefined || this.#midFrame || this.#isOver || this.#inPipe >= pipeFull) return;
     this.#report = undefined;
-    if (report !== undefined) this.#writeFrame(reportType, encodeReport(report));
-    if (this.#pingIsDue) this.#writeFrame(pingType, new Uint8Array(0));
-    this.#pingIsDue = false;
-  }
-
-  #writeFrame(type: number, payload: Uint8Array): void {
-    for (const bytes of encodeFrame({ type, more: false, packing: 'none', payload })) this.#write(bytes, 0);
+    const frame = { type: reportType, more: false, packing: 'none', payload: encodeReport(report) } as const;
+    for (const bytes of encodeFrame(frame)) this.#write(bytes, 0);
   }
 
   get #isBlocked(): boolean {
     if (this.#inPipe >= pipeFull || this.#bucketTimer !== undefined) return true;
-    return this.#unread >= this.#window && !this.#midFrame;
+    return this.#window.isFull && !this.#midFrame;
   }
 
   /** Moves pieces from the queue to `#ready`: ahead of time while compressing, otherwise when they can be written. */
@@ -344,7 +320,7 @@ export class Sender {
 
   #write(bytes: Uint8Array, cost: number): void {
     this.#inPipe += bytes.length;
-    this.#unread += bytes.length;
+    this.#window.sent(bytes.length);
     this.#events.onWritten(bytes.length);
     this.#output.write(bytes, (error) => {
       // The stream's 'error' event tells the same.
