@@ -190,21 +190,37 @@ describe('SendWindow', () => {
     expect(window.isFull).toBe(false);
   });
 
-  it('has no limit for a peer that waits, and has one again for one that is busy', () => {
+  it('grows for a peer that waits although it was full, and is small again for one that is busy', () => {
     const window = full();
-    expect(window.read({ bytes: 0, waitedPercent: 25 })).toBe(25);
+    // It was not what held anything up.
+    expect(window.read({ bytes: 0, waitedPercent: 80 })).toBe(80);
+    expect(window.isFull).toBe(true);
+    window.hold();
+    window.read({ bytes: 0, waitedPercent: 25 });
     expect(window.isFull).toBe(false);
-    expect(window.read({ bytes: 0, waitedPercent: 24 })).toBe(24);
+    window.sent(busyWindow);
+    expect(window.isFull).toBe(true);
+    window.hold();
+    window.read({ bytes: 0, waitedPercent: 95 });
+    window.sent(5 * busyWindow);
+    expect(window.isFull).toBe(false);
+    window.sent(busyWindow);
+    expect(window.isFull).toBe(true);
+    for (let i = 0; i < 2; i += 1) {
+      window.hold();
+      window.read({ bytes: 0, waitedPercent: 50 });
+    }
+    window.sent(1e9);
+    expect(window.isFull).toBe(false);
+    window.read({ bytes: 1e9, waitedPercent: 24 });
     expect(window.isFull).toBe(true);
   });
 
-  it('can be lifted until it is known better, and be opened for good', () => {
+  it('grows when it is lifted, and is opened for good', () => {
     const window = full();
     window.lift();
-    window.read({ bytes: 1, waitedPercent: undefined });
-    window.sent(busyWindow);
     expect(window.isFull).toBe(false);
-    window.read({ bytes: 0, waitedPercent: 0 });
+    window.sent(busyWindow);
     expect(window.isFull).toBe(true);
     window.open();
     window.read({ bytes: 0, waitedPercent: 0 });
@@ -217,7 +233,7 @@ describe('SendWindow', () => {
 
   it('forgets what it knew when there was nothing to send for a while, not for a moment', () => {
     const window = full();
-    window.read({ bytes: 0, waitedPercent: 90 });
+    window.lift();
     window.rest();
     now += 900;
     window.rest();
@@ -230,6 +246,7 @@ describe('SendWindow', () => {
     now += 400;
     window.work();
     expect(window.isFull).toBe(true);
+    window.hold();
     // This word is of a time in which nothing was sent.
     expect(window.read({ bytes: 0, waitedPercent: 90 })).toBeUndefined();
     expect(window.isFull).toBe(true);

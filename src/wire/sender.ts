@@ -219,6 +219,7 @@ export class Sender {
   }
 
   #waitForPeer(): void {
+    this.#window.hold();
     this.#windowTimer ??= setTimeout(() => {
       this.#windowTimer = undefined;
       this.#window.lift();

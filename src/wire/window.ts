@@ -1,18 +1,22 @@
 /**
- * How much may lie in the pipe unread. A peer that waits for something to come may have as much as the pipe takes; to one that
- * is busy no more is given than keeps it busy, because what it does not read costs some pipes dearly: OpenSSH's sshd copies
- * all that waits for each 32 KiB more.
+ * How much may lie in the pipe unread. To a peer that is busy no more is given than keeps it busy, because what it does not
+ * read costs some pipes dearly: OpenSSH's sshd copies all that waits for each 32 KiB more. One that waits although the
+ * window was full is far away, and gets more.
  *
  * Invariant: it holds nothing up for long. A peer that is busy tells of its reading many times a second; where nothing is
- * heard, the way takes long, or its reports wait behind other things, and there is no limit until it is heard again.
+ * heard, the way takes long, or its reports wait behind other things, and the window grows until it is of no matter.
  */
 import type { IntakeReport } from './intake.ts';
 
 /** What a busy peer may have lying in the pipe. */
 export const busyWindow = 512 * 1024;
+/** Beyond this there is no limit. */
+const largestWindow = 8 * 1024 * 1024;
 /** Waiting for less of its time than this, in percent, a peer is busy. */
 const busyPercent = 25;
-/** So long sending is held up at most, until something is heard. */
+/** Waiting for more than this, it has next to nothing to do. */
+const idlePercent = 90;
+/** So long sending is held up by one window at most, if nothing is heard. */
 export const patienceMs = 200;
 /** After so long with nothing to send, nothing is known. */
 const restMs = 1000;
@@ -20,7 +24,9 @@ const restMs = 1000;
 export class SendWindow {
   readonly #now: () => number;
   #unread = 0;
-  #isLimited = true;
+  #limit = busyWindow;
+  /** It has held something up since the peer last said whether it waits. */
+  #hasHeld = false;
   #isOpen = false;
   /** Since when there has been nothing to send. */
   #restingSince: number | undefined;
@@ -33,7 +39,7 @@ export class SendWindow {
   }
 
   get isFull(): boolean {
-    return this.#isLimited && this.#unread >= busyWindow;
+    return !this.#isOpen && this.#unread >= this.#limit;
   }
 
   sent(bytes: number): void {
@@ -48,22 +54,33 @@ export class SendWindow {
   read({ bytes, waitedPercent }: IntakeReport): number | undefined {
     this.#unread = Math.max(0, this.#unread - bytes);
     if (waitedPercent === undefined) return undefined;
-    const isOld = this.#rested;
+    const [isOld, hasHeld] = [this.#rested, this.#hasHeld];
     this.#rested = false;
+    this.#hasHeld = false;
     if (isOld) return undefined;
-    this.#isLimited = waitedPercent < busyPercent && !this.#isOpen;
+    if (waitedPercent < busyPercent) this.#limit = busyWindow;
+    else if (hasHeld) this.#grow(waitedPercent > idlePercent ? 4 : 2);
     return waitedPercent;
+  }
+
+  /** It is full, and there is something to send. */
+  hold(): void {
+    this.#hasHeld = true;
   }
 
   /** It has been full for as long as it may be. */
   lift(): void {
-    this.#isLimited = false;
+    this.#grow(2);
+  }
+
+  #grow(by: number): void {
+    this.#limit *= by;
+    if (this.#limit > largestWindow) this.#limit = Infinity;
   }
 
   /** The peer will not tell of its reading any more. */
   open(): void {
     this.#isOpen = true;
-    this.#isLimited = false;
   }
 
   /** There is nothing to send. */
@@ -78,6 +95,6 @@ export class SendWindow {
     this.#restingSince = undefined;
     if (!isNew) return;
     this.#rested = true;
-    this.#isLimited = !this.#isOpen;
+    this.#limit = busyWindow;
   }
 }
