@@ -3,8 +3,9 @@
  * pipe no faster than it takes them.
  *
  * A piece of a message goes from `#queue` to `#ready` (as a frame, or as a place held for one that is being compressed)
- * and from there to the pipe. Reports go past all that, between two frames: the peer may be waiting for them. Pieces are taken out of the queue as late as possible, so that the decision whether to
- * compress is made by what is known of the pipe by then.
+ * and from there to the pipe. Pieces are taken out of the queue as late as possible, so that the decision whether to
+ * compress is made by what is known of the pipe by then. Reports go past all that, between two frames: the peer may be waiting
+ * for them.
  */
 import type { Writable } from 'node:stream';
 import { monotonicMs } from '../base/clock.ts';
