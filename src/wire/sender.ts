@@ -264,7 +264,8 @@ export class Sender {
     if (this.#compress !== 'auto') return this.#compress === 'on';
     if (!this.#peerIsHungry && !this.#limitIsSlow) return false;
     const { pipe, peer } = this.#rates;
-    const rate = Math.max(pipe.bytesPerSecond ?? NaN, peer.bytesPerSecond ?? NaN);
+    // What is not known is not slow.
+    const rate = Math.max(pipe.bytesPerSecond ?? Infinity, peer.bytesPerSecond ?? Infinity);
     return this.#pipeIsBehind && rate < fastPipe;
   }
 
