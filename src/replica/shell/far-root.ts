@@ -26,6 +26,8 @@ export interface FarRoot {
   hardLinks: boolean;
   /** How many things have been put into staging by themselves so far (stager.ts). */
   stagers: number;
+  /** Archives that are sent and not answered. */
+  unpacking: number;
   /** Memory for archives, used over and over: so much that is new each time would have the garbage collector at work. */
   archiveBuffers: Buffer[];
   /** What earlier runs left of large files (partials.ts). */

@@ -88,6 +88,7 @@ export async function openFar(place: FarPlace, request: OpenRequest): Promise<Fa
     clockOffsetMs: clock.offsetMs,
     hardLinks: true,
     stagers: 0,
+    unpacking: 0,
     archiveBuffers: [],
     leftPartials: [],
   };

@@ -9,8 +9,8 @@ import type { Answer } from './session.ts';
 import { plainReason } from './scan.ts';
 import { touchTime } from './touch-time.ts';
 
-/** An archive is sent once it has so much: the first one soon, so that there is something to do over there; then fewer larger ones. */
-const archiveBytes = { first: 1 << 20, most: 8 << 20 };
+/** An archive is sent once it has so much: soon where there is nothing to do over there, else fewer larger ones. */
+const archiveBytes = { idle: 1 << 20, busy: 8 << 20 };
 
 export interface LargeFile {
   append(piece: Uint8Array): Promise<void>;
@@ -29,7 +29,6 @@ export class Stager {
   readonly #own: string;
   /** The archive that is being filled. */
   #archive: ArchiveWriter | undefined;
-  #archiveBytes = archiveBytes.first;
   #made = false;
   #count = 0;
   /** What the tools have complained of, newest last. */
@@ -108,7 +107,8 @@ export class Stager {
 
   /** Sends what is there when so much more would be too much. */
   async makeRoom(size: number): Promise<void> {
-    if (this.#archive !== undefined && this.#archive.size + size > this.#archiveBytes) await this.send();
+    const most = this.#root.unpacking === 0 ? archiveBytes.idle : archiveBytes.busy;
+    if (this.#archive !== undefined && this.#archive.size + size > most) await this.send();
   }
 
   /** Everything is in staging afterwards, or complained of. @throws LockstepError `io` when a tool was killed over it */
@@ -214,17 +214,23 @@ export class Stager {
     // On its way until it is answered: the next one gets memory of its own.
     const { memory } = this.#archive;
     this.#archive = undefined;
-    this.#archiveBytes = Math.min(this.#archiveBytes * 2, archiveBytes.most);
     // One is being taken over there, one is on its way behind it, one is being filled.
     await this.#sentBefore;
     this.#sentBefore = this.#sending;
-    this.#sending = this.#root.session
-      .run({ code: `extract ${archive.length}`, input: archive, limit: 1 << 20 })
-      .then(({ output }) => {
-        this.#complain(output);
-        this.#root.archiveBuffers.push(memory);
-      });
+    this.#sending = this.#unpack(archive, memory);
     this.#sending.catch(() => undefined);
+  }
+
+  async #unpack(archive: Buffer, memory: Buffer): Promise<void> {
+    const { session } = this.#root;
+    this.#root.unpacking += 1;
+    try {
+      const command = { code: `extract ${archive.length}`, input: archive, limit: 1 << 20 };
+      this.#complain((await session.run(command)).output);
+    } finally {
+      this.#root.unpacking -= 1;
+    }
+    this.#root.archiveBuffers.push(memory);
   }
 
   #complain(output: Buffer): void {
