@@ -1,5 +1,5 @@
 /**
- * Watching a root: one `fs.watch` per directory that is not ignored (DESIGN §3.2).
+ * Watching a root: one `fs.watch` per directory that is not ignored, or one for all where the system has such (DESIGN §3.2).
  *
  * Invariants:
  *  - A directory is watched before it is listed (scan.ts and look.ts call `enter` first), so what comes into it after the
@@ -27,8 +27,21 @@ const gapMs = 2;
 const recentMs = 2000;
 const againMs = 50;
 
+/** How the system lets directories be watched. */
+export interface SystemWatch {
+  /** A directory can be watched with all below it, by the system itself: Linux has no such thing, and Node's makeshift loses events. */
+  hasRecursive: boolean;
+  watch: typeof fs.watch;
+}
+
+const thisSystem: SystemWatch = {
+  hasRecursive: process.platform === 'darwin',
+  watch: fs.watch,
+};
+
 export class RootWatcher {
   readonly #handles: DirHandles;
+  readonly #system: SystemWatch;
   readonly #tree = new WatchTree();
   readonly #dirty = new DirtySet();
   /** Names that were created, removed or renamed since they were last looked at; undefined: any name in the directory. */
@@ -48,8 +61,9 @@ export class RootWatcher {
   /** What need not be told; set when the rules are known. @param name in the directory `dir` */
   isOfNoInterest: (dir: RelPath, name: string) => boolean = () => false;
 
-  constructor(handles: DirHandles, options: WatchOptions) {
+  constructor(handles: DirHandles, options: WatchOptions, system = thisSystem) {
     this.#handles = handles;
+    this.#system = system;
     this.#want = silenceOf(handles.root);
     this.#polls = new Polls(handles, options.pollMs, (dir) => this.#tell(dir, undefined));
     joinBursts(this);
@@ -65,7 +79,8 @@ export class RootWatcher {
     // Another directory may have come in its place while it was being watched.
     const ino = before?.ino === after?.ino ? (after?.ino ?? 0n) : 0n;
     if (watcher !== 'none') {
-      this.#tree.set(dir, { watcher, ino, since: Date.now(), generation: this.#generation });
+      const own = watcher === 'with-root' ? undefined : watcher;
+      this.#tree.set(dir, { watcher: own, ino, since: Date.now(), generation: this.#generation });
     }
     // What came into it just before it was watched moved its times, maybe after its own entry was looked at.
     if (dir !== '' && after !== undefined && Date.now() - Number(after.mtimeMs) < recentMs) this.#lookAgain(dir);
@@ -151,15 +166,26 @@ export class RootWatcher {
   }
 
   /** @returns undefined where it has to be polled, `none` where there is nothing to watch */
-  #watch(dir: RelPath): FSWatcher | undefined | 'none' {
+  #watch(dir: RelPath): FSWatcher | undefined | 'none' | 'with-root' {
     if (this.#want !== undefined) return undefined;
+    const recursive = this.#system.hasRecursive;
+    if (recursive && dir !== '') return 'with-root';
     try {
       const path = this.#pathOf(dir);
       const self = baseName(path);
-      const watcher = fs.watch(toFs(path), { encoding: 'buffer', persistent: false });
-      watcher.on('change', (kind, name) => this.#event(dir, self, kind, name as Buffer | null));
+      const watcher = this.#system.watch(toFs(path), { encoding: 'buffer', persistent: false, recursive });
+      watcher.on('change', (kind, given) => {
+        countEvent();
+        const bytes = given as Buffer | null;
+        const name = bytes === null ? undefined : decodeName(bytes);
+        if (recursive) this.#eventBelow(kind, name);
+        else this.#event(kind, dir, name, name === undefined || name === self);
+      });
       // What is wrong with it is found by looking.
-      watcher.on('error', () => this.#tell(dir, undefined));
+      watcher.on('error', () => {
+        if (recursive) this.lose('the system does not tell of changes any more');
+        else this.#tell(dir, undefined);
+      });
       return watcher;
     } catch (error) {
       this.#want = wantOfWatches(error);
@@ -190,20 +216,34 @@ export class RootWatcher {
     return plain.length < maxPathLength ? plain : this.#handles.enter(dir);
   }
 
-  #event(dir: RelPath, self: string, kind: string, bytes: Buffer | null): void {
-    countEvent();
-    const name = bytes === null ? undefined : decodeName(bytes);
+  /** @param mayBeItself libuv calls a directory that was itself removed or renamed by its own name, as if it were in itself */
+  #event(kind: string, dir: RelPath, name: string | undefined, mayBeItself: boolean): void {
     if (name !== undefined && this.#isOwn(dir, name)) return;
     if (kind === 'rename') {
       this.#renamed.add(dir, name);
-      // libuv calls a directory that was itself removed or renamed by its own name, as if it were in itself.
-      if ((name === undefined || name === self) && dir !== '') {
+      if (mayBeItself && dir !== '') {
         this.#renamed.add(parentPath(dir), baseName(dir));
         this.#tell(parentPath(dir), baseName(dir));
       }
     }
     if (name !== undefined && this.isOfNoInterest(dir, name)) return;
     this.#tell(dir, name);
+  }
+
+  /** An event of the one watcher of the whole root. @param path what it is about, from the root on; empty: the root itself */
+  #eventBelow(kind: string, path: string | undefined): void {
+    if (path === undefined) {
+      this.lose('the system does not say what has changed');
+      return;
+    }
+    if (path === '') {
+      this.#event(kind, '', undefined, false);
+      return;
+    }
+    let [dir, name] = [parentPath(path), baseName(path)];
+    // In a directory that was not entered: it is ignored, or new itself, and then looked at with all below it.
+    while (dir !== '' && this.#tree.get(dir) === undefined) [dir, name] = [parentPath(dir), baseName(dir)];
+    this.#event(kind, dir, name, false);
   }
 
   #isOwn(dir: RelPath, name: string): boolean {
