@@ -51,10 +51,10 @@ export class LiveRun {
     await this.until(() => this.of('state').filter(is).length >= times, `${times} × watching`);
   }
 
-  /** Waits for something to become true; fails with what was said so far when it does not, or when the run ends. */
+  /** Waits for something to become true, which may look at trees that are being changed; fails with what was said so far when it does not, or when the run ends. */
   async until(isTrue: () => boolean, what: string | (() => string) = isTrue.toString()): Promise<void> {
     const deadline = Date.now() + patienceMs;
-    while (!isTrue()) {
+    while (!isSo(isTrue)) {
       const over = this.child.exitCode !== null || this.child.signalCode !== null;
       if (over || Date.now() > deadline) {
         const said = this.events.map((event) => JSON.stringify(event)).join('\n');
@@ -140,6 +140,17 @@ function same(a: string, b: string): boolean {
   } catch {
     // Something came or went while it was being looked at.
     return false;
+  }
+}
+
+/** A name that vanished while a tree was being read: whatever is waited for is not so yet. */
+function isSo(isTrue: () => boolean): boolean {
+  try {
+    return isTrue();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw error;
   }
 }
 

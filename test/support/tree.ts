@@ -123,34 +123,18 @@ export function litter(root: string): string[] {
   return fs.readdirSync(own).filter((name) => !['.gitignore', 'id', 'links', 'history'].includes(name));
 }
 
-/** Visits all below a root. What vanishes between its listing and its visit is as if it had never been listed. */
 function walk(root: string, visit: (relative: string, stats: fs.BigIntStats, full: string) => void): void {
-  const inner = (dir: string, names: string[]): void => {
-    for (const name of names) {
+  const inner = (dir: string): void => {
+    for (const name of fs.readdirSync(bytesOf(root, dir), 'latin1').sort()) {
       if (dir === '' && name === '.lockstep') continue;
       const relative = dir === '' ? name : `${dir}/${name}`;
       const full = bytesOf(root, relative);
-      const below = unlessGone(() => {
-        const stats = fs.lstatSync(full, { bigint: true });
-        const listed = stats.isDirectory() ? fs.readdirSync(full, 'latin1').sort() : [];
-        visit(relative, stats, full as unknown as string);
-        return listed;
-      });
-      if (below !== undefined) inner(relative, below);
+      const stats = fs.lstatSync(full, { bigint: true });
+      visit(relative, stats, full as unknown as string);
+      if (stats.isDirectory()) inner(relative);
     }
   };
-  inner('', fs.readdirSync(bytesOf(root, ''), 'latin1').sort());
-}
-
-/** What it gives, or undefined where a name that it looks at is no longer there: trees are read while they are worked on. */
-function unlessGone<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw error;
-  }
+  inner('');
 }
 
 /** Full path of something below a root, as bytes: below it, names are latin1 here. */
