@@ -51,10 +51,15 @@ it.each(Object.entries(served))(`with %s over there, ${minutes} minutes (LOCKSTE
       ];
       const ssh = sshd.sshOptions.map((option) => `--ssh-option=${option}`);
       const names = [roots[0], `${sshd.host}:${roots[1]}`, roots[2]];
-      const start = (): LiveRun => (pair.run$ = new LiveRun(['sync', ...names, ...args, ...ssh]));
+      const runs: LiveRun[] = [];
+      const start = (): LiveRun => {
+        const run = new LiveRun(['sync', ...names, ...args, ...ssh]);
+        runs.push(run);
+        return (pair.run$ = run);
+      };
       let live = start();
       const chance = random(seed);
-      const shared = new Set<string>();
+      const shared = new Map<string, string>();
       const writers = roots.map((root, at) => new Writer(root, `w${at}`, chance, shared));
       const rested = async (): Promise<void> => {
         const deadline = Date.now() + restMs;
@@ -88,8 +93,12 @@ it.each(Object.entries(served))(`with %s over there, ${minutes} minutes (LOCKSTE
       // over: all that nobody wrote over knowingly is somewhere.
       const all = roots.flatMap((root) => [...Object.values(contents(root)), ...Object.values(history(root)).flat()]);
       const kept = new Set(all);
-      const written = [...shared, ...writers.flatMap(({ expected }) => [...expected.values()])];
-      expect(written.filter((text) => !kept.has(text)).map((text) => text.slice(0, 40))).toEqual([]);
+      const written = [...writers.flatMap(({ expected }) => [...expected]), ...shared].map(([at, text]) => ({
+        at,
+        text,
+      }));
+      const lost = written.filter(({ text }) => !kept.has(text));
+      expect(lost.map(({ at, text }) => `${at}: ${text.slice(0, 40)}`).join('\n') + said(runs, lost)).toEqual('');
       expect(execFileSync('git', ['fsck', '--strict'], { cwd: path.join(roots[2], 'w0/repo'), encoding: 'utf8' })).toBe(
         '',
       );
@@ -106,13 +115,13 @@ class Writer {
   readonly #root: string;
   readonly #own: string;
   readonly #chance: Random;
-  /** What was written into files that all share, and that nobody has seen and written over. */
-  readonly #shared: Set<string>;
+  /** What was written into files that all share, and that nobody has seen and written over, behind where and a number. */
+  readonly #shared: Map<string, string>;
   /** What his files must be in the end. */
   readonly expected = new Map<string, string>();
   deeds = 0;
 
-  constructor(root: string, own: string, chance: Random, shared: Set<string>) {
+  constructor(root: string, own: string, chance: Random, shared: Map<string, string>) {
     this.#root = root;
     this.#own = own;
     this.#chance = chance;
@@ -166,8 +175,9 @@ class Writer {
 
   #putShared(at: string, text: string): void {
     const full = path.join(this.#root, at);
-    if (fs.existsSync(full)) this.#shared.delete(fs.readFileSync(full, 'utf8'));
-    this.#shared.add(text);
+    const before = fs.existsSync(full) ? fs.readFileSync(full, 'utf8') : '';
+    this.#shared.delete(`${at} ${before.slice(0, 20)}`);
+    this.#shared.set(`${at} ${text.slice(0, 20)}`, text);
     write(this.#root, { [at]: text });
   }
 
@@ -241,6 +251,22 @@ function tail(live: LiveRun, roots: readonly string[]): string {
     .map((line) => line.split(': ')[1]);
   const about = live.events.filter(({ path: at }) => different.includes(at as string)).slice(-30);
   return [...about, ...live.events.slice(-6)].map((event) => JSON.stringify(event).slice(0, 300)).join('\n');
+}
+
+/** What all runs have said of the paths of what was lost. */
+function said(runs: readonly LiveRun[], lost: readonly { at: string }[]): string {
+  const paths = new Set(lost.map(({ at }) => at.split(' ')[0]));
+  const lines = runs.flatMap(({ events }, at) =>
+    events
+      .filter(
+        ({ path: of }) => typeof of === 'string' && [...paths].some((one) => one === of || one?.startsWith(`${of}/`)),
+      )
+      .map((event) => `run ${at}: ${JSON.stringify(event).slice(0, 400)}`),
+  );
+  return lines
+    .slice(-60)
+    .map((line) => `\n${line}`)
+    .join('');
 }
 
 async function pause(ms: number): Promise<void> {
