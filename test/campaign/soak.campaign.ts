@@ -173,12 +173,23 @@ class Writer {
     this.expected.set(at, text);
   }
 
+  /**
+   * Writes over what he has seen, and over nothing else: by way of one descriptor. Who reads a file and then opens it again may
+   * write over one that has just come in its place, which waits for no more than the rename that he waits for on a slow disk.
+   */
   #putShared(at: string, text: string): void {
     const full = path.join(this.#root, at);
-    const before = fs.existsSync(full) ? fs.readFileSync(full, 'utf8') : '';
-    this.#shared.delete(`${at} ${before.slice(0, 20)}`);
-    this.#shared.set(`${at} ${text.slice(0, 20)}`, text);
-    write(this.#root, { [at]: text });
+    fs.mkdirSync(path.dirname(full), { recursive: true });
+    const file = openOrMake(full);
+    try {
+      const before = fs.readFileSync(file, 'utf8');
+      fs.ftruncateSync(file);
+      fs.writeSync(file, text, 0);
+      this.#shared.delete(`${at} ${before.slice(0, 20)}`);
+      this.#shared.set(`${at} ${text.slice(0, 20)}`, text);
+    } finally {
+      fs.closeSync(file);
+    }
   }
 
   #move(from: string, to: string): void {
@@ -228,7 +239,11 @@ function difference(roots: readonly string[]): string {
   for (const [at, other] of others.entries()) {
     for (const name of new Set([...Object.keys(first), ...Object.keys(other)])) {
       if (first[name] === other[name]) continue;
-      lines.push(`${at}: ${name}: ${(first[name] ?? 'none').slice(0, 80)} | ${(other[name] ?? 'none').slice(0, 80)}`);
+      const [here, there] = [first[name] ?? 'none', other[name] ?? 'none'];
+      let same = 0;
+      while (same < here.length && here[same] === there[same]) same += 1;
+      const shown = (text: string): string => `${text.length}: …${text.slice(same, same + 80)}`;
+      lines.push(`${at}: ${name}: alike for ${same}, then ${shown(here)} | ${shown(there)}`);
     }
   }
   return lines.slice(0, 20).join('\n');
@@ -251,6 +266,20 @@ function tail(live: LiveRun, roots: readonly string[]): string {
     .map((line) => line.split(': ')[1]);
   const about = live.events.filter(({ path: at }) => different.includes(at as string)).slice(-30);
   return [...about, ...live.events.slice(-6)].map((event) => JSON.stringify(event).slice(0, 300)).join('\n');
+}
+
+/** A file to be read and written: the one that is there, or one that nobody has made meanwhile. */
+function openOrMake(full: string): number {
+  for (;;) {
+    for (const how of ['r+', 'wx+']) {
+      try {
+        return fs.openSync(full, how);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'ENOENT' && code !== 'EEXIST') throw error;
+      }
+    }
+  }
 }
 
 /** What all runs have said of the paths of what was lost. */
