@@ -19,6 +19,8 @@ let root: string;
 let handles: DirHandles;
 let watcher: RootWatcher;
 let events: AsyncGenerator<WatchEvent, void, undefined>;
+/** The system lets nothing be watched. */
+let isRefused = false;
 let made: { path: unknown; options: unknown; fake: FakeWatcher }[];
 const stop = new AbortController();
 
@@ -30,7 +32,9 @@ beforeEach(() => {
   for (const dir of ['d/e', 'd', '']) fs.utimesSync(path.join(root, dir), 1, 1);
   handles = new DirHandles(root);
   made = [];
+  isRefused = false;
   const watch = ((given: unknown, options: unknown) => {
+    if (isRefused) throw Object.assign(new Error('EIO'), { code: 'EIO' });
     const fake = new FakeWatcher();
     made.push({ path: given, options, fake });
     return fake;
@@ -119,6 +123,15 @@ describe('one watcher for the whole root', () => {
     expect(await told()).toMatchObject({ type: 'lost' });
     made.at(-1)?.fake.emit('error', new Error('gone'));
     expect(await told()).toMatchObject({ type: 'lost' });
+  });
+
+  it('has every directory polled when the root cannot be watched, until the next sweep', async () => {
+    isRefused = true;
+    sweep();
+    expect(await told()).toMatchObject({ type: 'polled', directories: 3 });
+    isRefused = false;
+    sweep();
+    expect(await told()).toMatchObject({ type: 'polled', directories: 0 });
   });
 
   it('looks at the root as a whole when that is what changed', async () => {

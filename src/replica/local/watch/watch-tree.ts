@@ -5,7 +5,7 @@ import type { RelPath } from '../../../tree/path.ts';
 
 /** A directory that is watched, or stands in a list of those that are looked at instead. */
 export interface Watched {
-  /** Undefined: it is polled. */
+  /** Undefined: it is polled, or watched with the root. */
   watcher: FSWatcher | undefined;
   /** Its inode, 0n where that is not certain, and since when it is watched, ms since 1970. */
   ino: bigint;
