@@ -20,6 +20,8 @@ import { contents, history, write } from '../support/tree.ts';
 const minutes = Number(process.env['LOCKSTEP_SOAK_MINUTES'] ?? 3);
 const seed = Number(process.env['LOCKSTEP_SEED'] ?? Date.now() % 1_000_000);
 const restMs = 60_000;
+/** What was said by so many runs is kept, to be told when something is lost: in an hour there are hundreds. */
+const runsRemembered = 20;
 
 // A shell cannot watch: its root is looked at twice a second.
 const served = { 'an agent': [], 'a plain shell': ['--agent', 'sh', '--poll-interval', '0.5'] };
@@ -55,6 +57,7 @@ it.each(Object.entries(served))(`with %s over there, ${minutes} minutes (LOCKSTE
       const start = (): LiveRun => {
         const run = new LiveRun(['sync', ...names, ...args, ...ssh]);
         runs.push(run);
+        if (runs.length > runsRemembered) runs.shift();
         return (pair.run$ = run);
       };
       let live = start();
@@ -93,10 +96,10 @@ it.each(Object.entries(served))(`with %s over there, ${minutes} minutes (LOCKSTE
       // over: all that nobody wrote over knowingly is somewhere.
       const all = roots.flatMap((root) => [...Object.values(contents(root)), ...Object.values(history(root)).flat()]);
       const kept = new Set(all);
-      const written = [...writers.flatMap(({ expected }) => [...expected]), ...shared].map(([at, text]) => ({
-        at,
-        text,
-      }));
+      const written = [
+        ...writers.flatMap(({ expected }) => Array.from(expected, ([at, text]) => ({ at, text }))),
+        ...Array.from(shared, ([text, at]) => ({ at, text })),
+      ];
       const lost = written.filter(({ text }) => !kept.has(text));
       expect(lost.map(({ at, text }) => `${at}: ${text.slice(0, 40)}`).join('\n') + said(runs, lost)).toEqual('');
       expect(execFileSync('git', ['fsck', '--strict'], { cwd: path.join(roots[2], 'w0/repo'), encoding: 'utf8' })).toBe(
@@ -115,7 +118,7 @@ class Writer {
   readonly #root: string;
   readonly #own: string;
   readonly #chance: Random;
-  /** What was written into files that all share, and that nobody has seen and written over, behind where and a number. */
+  /** What was written into files that all share, and that nobody has seen and written over, with where. */
   readonly #shared: Map<string, string>;
   /** What his files must be in the end. */
   readonly expected = new Map<string, string>();
@@ -179,14 +182,13 @@ class Writer {
    */
   #putShared(at: string, text: string): void {
     const full = path.join(this.#root, at);
-    fs.mkdirSync(path.dirname(full), { recursive: true });
     const file = openOrMake(full);
     try {
       const before = fs.readFileSync(file, 'utf8');
       fs.ftruncateSync(file);
       fs.writeSync(file, text, 0);
-      this.#shared.delete(`${at} ${before.slice(0, 20)}`);
-      this.#shared.set(`${at} ${text.slice(0, 20)}`, text);
+      this.#shared.delete(before);
+      this.#shared.set(text, at);
     } finally {
       fs.closeSync(file);
     }
@@ -271,6 +273,7 @@ function tail(live: LiveRun, roots: readonly string[]): string {
 /** A file to be read and written: the one that is there, or one that nobody has made meanwhile. */
 function openOrMake(full: string): number {
   for (;;) {
+    fs.mkdirSync(path.dirname(full), { recursive: true });
     for (const how of ['r+', 'wx+']) {
       try {
         return fs.openSync(full, how);
@@ -284,11 +287,11 @@ function openOrMake(full: string): number {
 
 /** What all runs have said of the paths of what was lost. */
 function said(runs: readonly LiveRun[], lost: readonly { at: string }[]): string {
-  const paths = new Set(lost.map(({ at }) => at.split(' ')[0]));
+  const paths = new Set(lost.map(({ at }) => at));
   const lines = runs.flatMap(({ events }, at) =>
     events
       .filter(
-        ({ path: of }) => typeof of === 'string' && [...paths].some((one) => one === of || one?.startsWith(`${of}/`)),
+        ({ path: of }) => typeof of === 'string' && [...paths].some((one) => one === of || one.startsWith(`${of}/`)),
       )
       .map((event) => `run ${at}: ${JSON.stringify(event).slice(0, 400)}`),
   );

@@ -51,7 +51,10 @@ export class LiveRun {
     await this.until(() => this.of('state').filter(is).length >= times, `${times} × watching`);
   }
 
-  /** Waits for something to become true, which may look at trees that are being changed; fails with what was said so far when it does not, or when the run ends. */
+  /**
+   * Waits for something to become true, which may look at trees that are being changed; fails with what was said so far when it
+   * does not, or when the run ends.
+   */
   async until(isTrue: () => boolean, what: string | (() => string) = isTrue.toString()): Promise<void> {
     const deadline = Date.now() + patienceMs;
     while (!isSo(isTrue)) {
