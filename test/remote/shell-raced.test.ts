@@ -66,3 +66,33 @@ it('a directory, a file and their times: both sides are alike in the end', async
       remove();
     }
   }));
+
+/** What the records of a pair keep of contents: digests, of what a further edit might not show in. */
+function digestsRecorded(state: string): string[] {
+  return Object.entries(contents(state))
+    .filter(([name]) => name.endsWith('.log'))
+    .flatMap(([, text]) => text.match(/"digests":\[\{[^\]]*/g) ?? []);
+}
+
+it.each([
+  ['files made under a clock that lags behind', 'date -d "-0.04 seconds" "$@"', 0],
+  ['files whose times are seconds ahead', 'date "$@"', 5],
+])('%s are recorded once for all', async (_, date, aheadSeconds) =>
+  withPair(async (pair) => {
+    const { program, remove } = makeFarShell({ shell: 'dash', tools: 'gnu' }, { date: `exec /usr/bin/${date}` });
+    const sync = async (): Promise<Ran> => pair.sync('--agent', 'sh', '--', program);
+    try {
+      const mtime = Math.floor(Date.now() / 1000) + aheadSeconds;
+      write(pair.a, { first: 'first' });
+      expect((await sync()).code).toBe(0);
+      write(pair.a, { new: file('new', { mtime }), 'dir/f': file('f', { mtime }), first: 'edited' });
+      expect((await sync()).code).toBe(0);
+      expect(digestsRecorded(pair.state)).toEqual([]);
+      const before = contents(pair.state);
+      expect((await sync()).stdout).toContain('"total":0');
+      expect(contents(pair.state)).toEqual(before);
+    } finally {
+      remove();
+    }
+  }),
+);

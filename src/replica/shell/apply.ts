@@ -20,6 +20,7 @@ import type { ContentTask, Received } from './content-in.ts';
 import { observe, type FarRoot } from './far-root.ts';
 import type { FarHistory } from './history.ts';
 import type { Found } from './records.ts';
+import { lookSettled } from './look-settled.ts';
 import { Stager } from './stager.ts';
 import { touchedUs } from './touch-time.ts';
 
@@ -29,9 +30,6 @@ const worthLooking = 32;
 type StepOf<Op extends ApplyStep['op']> = Extract<ApplyStep, { op: Op }>;
 type UnitStep = StepOf<'unit'>;
 type Named = StepOf<'put'> | StepOf<'link'>;
-
-/** A coarser clock is not waited for: what is made under it is born racy (replica/local/content.ts). */
-const maxGrainToWaitNs = 100_000_000n;
 
 /** Steps with their results. */
 interface Task<Step extends ApplyStep = ApplyStep> {
@@ -169,8 +167,7 @@ class FarApplier {
   async look(): Promise<void> {
     if (this.#places.size === 0) return;
     await this.#stager.settle();
-    await this.#tick();
-    this.#staged = await this.#stager.look();
+    this.#staged = await lookSettled(this.#root.granularityNs, async () => this.#stager.look());
   }
 
   async #receive(bring: Bring, earlier: Promise<unknown>): Promise<void> {
@@ -546,12 +543,6 @@ class FarApplier {
 
   // --- looking -----------------------------------------------------------------------------------------------------
 
-  /** Waits until the clock has moved on, so that what is looked at now shows every later change. */
-  async #tick(): Promise<void> {
-    if (this.#root.granularityNs > maxGrainToWaitNs) return;
-    await new Promise((resolve) => setTimeout(resolve, Number(this.#root.granularityNs) / 1e6 + 2));
-  }
-
   #timeSet({ mtimeNs }: Entry, askedUs: bigint): bigint {
     const { granularityNs, tools } = this.#root;
     return timeSet(mtimeNs, touchedUs(tools.touch, askedUs), granularityNs);
@@ -560,11 +551,8 @@ class FarApplier {
   /** What was really set is read back (DESIGN §3.5). */
   async #observeAll(): Promise<void> {
     if (this.#unobserved.length === 0) return;
-    await this.#tick();
-    const now = await observe(
-      this.#root,
-      this.#unobserved.map(({ path }) => path),
-    );
+    const paths = this.#unobserved.map(({ path }) => path);
+    const now = await lookSettled(this.#root.granularityNs, async () => observe(this.#root, paths));
     for (const { result, path, made, askedUs } of this.#unobserved) {
       const entry = now.get(path)?.entry;
       if (entry === undefined) {

@@ -25,6 +25,7 @@ import type { WantedContent } from '../wanted-content.ts';
 import type { FarRoot } from './far-root.ts';
 import { LargeWriter, signBases, type Bases } from './large.ts';
 import { forgetLeft, leftOf, partialPlace } from './partials.ts';
+import { maxGrainToWaitNs } from './look-settled.ts';
 import type { Stager } from './stager.ts';
 
 /** What became of a wanted file. */
@@ -245,7 +246,7 @@ const sourceChanged = { why: 'source-changed', detail: 'it changed while it was 
 
 /** As in replica/local/content.ts: the record of what is born racy needs to say what it was. */
 export function wantsDigest(source: Entry, granularityNs: bigint): boolean {
-  if (granularityNs > 100_000_000n || isRacy(source)) return true;
+  if (granularityNs > maxGrainToWaitNs || isRacy(source)) return true;
   return Date.now() - Number(source.mtimeNs / 1_000_000n) < 1000;
 }
 
