@@ -179,6 +179,7 @@ class Writer {
   /**
    * Writes over what he has seen, and over nothing else: by way of one descriptor. Who reads a file and then opens it again may
    * write over one that has just come in its place, which waits for no more than the rename that he waits for on a slow disk.
+   * On such a disk the file may also have lost its name before all was written: then nobody can have seen what he wrote.
    */
   #putShared(at: string, text: string): void {
     const full = path.join(this.#root, at);
@@ -188,7 +189,7 @@ class Writer {
       fs.ftruncateSync(file);
       fs.writeSync(file, text, 0);
       this.#shared.delete(before);
-      this.#shared.set(text, at);
+      if (fs.statSync(full, { throwIfNoEntry: false })?.ino === fs.fstatSync(file).ino) this.#shared.set(text, at);
     } finally {
       fs.closeSync(file);
     }

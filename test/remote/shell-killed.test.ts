@@ -30,6 +30,8 @@ interface Killing {
   when: string;
   /** Lines, or bytes, that it gets out before. */
   after: string;
+  /** What it does before instead, for tools that give nothing out. */
+  instead?: string;
   /** Not by a signal, but by itself. */
   exits?: true;
 }
@@ -42,8 +44,8 @@ interface Play {
 }
 
 async function withKilled(
-  { far, real }: { far: Far; real: string },
-  { tool, when, after, exits }: Killing,
+  { far, real, more = {} }: { far: Far; real: string; more?: Record<string, string> },
+  { tool, when, after, instead, exits }: Killing,
   act: (play: Play) => Promise<void>,
 ): Promise<void> {
   await withPair(async (pair) => {
@@ -51,9 +53,10 @@ async function withKilled(
     const mark = path.join(pair.dir, 'killed');
     const own = `${real}${tool} "$@"`;
     const end = exits === true ? 'exit 1' : 'kill -9 $$';
-    const dies = after === '' ? '' : `${own} | head ${after};`;
+    const dies =
+      instead !== undefined ? `${instead};` : after === '' ? '' : `${own} | { head ${after}; cat >/dev/null; };`;
     const script = `if [ -e '${flag}' ]; then case "$*" in ${when}) : >'${mark}'; ${dies} ${end} ;; esac; fi; exec ${own}`;
-    const { program, remove } = makeFarShell(far, { [tool]: script });
+    const { program, remove } = makeFarShell(far, { ...more, [tool]: script });
     const run: Play['run'] = async (command, ...args) => {
       const roots = command === 'pull' ? [pair.b, pair.a] : [pair.a, pair.b];
       const state = ['--json', '--state-dir', pair.state, '--agent', 'sh'];
@@ -89,6 +92,11 @@ async function expectHeals({ pair, run }: Play): Promise<void> {
 }
 
 const files = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`f1${i}`, `content ${i}`]));
+
+/** So many files of 5 KiB, each unlike the others. */
+function larger(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, i) => [`l${i}`, `${i} `.repeat(5120).slice(0, 5120)]));
+}
 
 describe.each(Object.entries(fars))('over %s', (_, far) => {
   const looking = { tool: 'stat', when: '*%N*./f1*', after: '-n 6' };
@@ -170,6 +178,27 @@ describe.each(Object.entries(fars))('over %s', (_, far) => {
       expect(contents(pair.a)).toEqual(after);
     }));
 
+  it.each([
+    ['killed', {}],
+    ['that finds no room', { exits: true }],
+  ] as const)('where files have one name only, a cp %s over the old version leaves that in place', async (__, more) => {
+    // cp -pP -- FROM TO/
+    const instead = `${far.real}head -c 3 -- "$3" >"$4$3"`;
+    const killing = { tool: 'cp', when: '*./f12*', after: '', instead, ...more };
+    return withKilled({ ...far, more: { ln: 'exit 1' } }, killing, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, files);
+      expect((await run('sync')).code).toBe(0);
+      write(pair.a, { f12: 'edited', f13: 'edited' });
+      const ran = await cut('sync', '--backup', 'all');
+      expect([ran.code, eventsOf(ran, 'skip')], ran.stdout).toMatchObject([2, [{ path: 'f12', why: 'failed' }]]);
+      expect(contents(pair.b)).toMatchObject({ f12: 'content 2', f13: 'edited' });
+      expect((await run('sync', '--backup', 'all')).code).toBe(0);
+      expect(history(pair.b)).toEqual({ f12: ['content 2'], f13: ['content 3'] });
+      await expectHeals(play);
+    });
+  });
+
   it('a cat killed while content is sent brings nothing torn', async () =>
     withKilled(far, { tool: 'cat', when: '*./f1*', after: '-c 5' }, async (play) => {
       const { pair, run, cut } = play;
@@ -238,15 +267,18 @@ describe.each(Object.entries(fars))('over %s', (_, far) => {
     }));
 
   it.each([
-    ['the lock', '[0-9][0-9][0-9]*'],
-    ['content', '[0-9][0-9][0-9][0-9]*'],
-  ])('when what takes bytes from the pipe is killed over %s, the run ends', async (__, bytes) =>
-    withKilled(far, { tool: far.takes.tool, when: `${far.takes.call}${bytes}`, after: '' }, async (play) => {
+    ['the lock', '[0-9][0-9][0-9]*', '', files],
+    ['content', '[0-9][0-9][0-9][0-9]*', '', files],
+    // All is taken from the pipe, so that nothing is left to stumble over, and the end of it is not passed on.
+    ['blocks of content', '*?count=[2-9]*', '-c 131072', larger(40)],
+  ])('when what takes bytes from the pipe is killed over %s, the run ends', async (__, bytes, after, given) =>
+    withKilled(far, { tool: far.takes.tool, when: `${far.takes.call}${bytes}`, after }, async (play) => {
       const { pair, run, cut } = play;
       write(pair.a, { other: 'o' });
       expect((await run('sync')).code).toBe(0);
-      write(pair.a, files);
+      write(pair.a, given);
       expectFailed(await cut('sync'), /connection was lost/);
+      expect(contents(pair.b)).toEqual({ other: 'o' });
       await expectHeals(play);
     }),
   );

@@ -130,10 +130,18 @@ over() {
   C=$2; K=$S/$1; line; O=$Q/.lockstep/$N; eval "$names"
   go "$D" || { echo d; return; }
   verify "$@"; echo "v $G"; eval "$pass"; [ $# -gt 0 ] || return 0
-  if [ $HARD = 1 ]; then E=$(ln -- "$@" "$O/" 2>&1 </dev/null); else E=$(cp -pP -- "$@" "$O/" 2>&1 </dev/null); fi
-  say
-  eval "$at"
-  if [ $HARD = 1 ]; then verify "$@"; else G=; for x do [ -e "$x" ] || [ -h "$x" ] && G=@{G}1 || G=@{G}0; done; fi
+  # A copy that is not complete is none. (Of one that could not be given its owner, cp complains as well.)
+  if [ $HARD = 1 ]; then E=$(ln -- "$@" "$O/" 2>&1 </dev/null); say; eval "$at"; verify "$@"
+  else
+    G=
+    for x do
+      E=$(cp -pP -- "$x" "$O/" 2>&1 </dev/null); say
+      if [ $es = 0 ]; then g=1; elif [ $es -gt 125 ]; then g=0
+      elif [ "$(stat -c %s -- "$x" 2>/dev/null)" = "$(stat -c %s -- "$O/@{x#./}" 2>/dev/null)" ]; then g=1; else g=0; fi
+      G=$G$g
+    done
+    eval "$at"
+  fi
   # Seen to be the planned ones under their second names; and those are still what has the first.
   G2=$G; G=
   for x do
@@ -309,6 +317,6 @@ putback() {
 }
 # A place in history, and lines for its index.
 place() { line; mkdir -p -- "$Q/.lockstep/$N" 2>&1; }
-index() { take "$2" | (cat 2>&1 >>"$Q/.lockstep/history/$1/index.jsonl"; cat >/dev/null); }
+index() { take "$2" | (cat 2>&1 >>"$Q/.lockstep/history/$1/index.jsonl"; s=$?; cat >/dev/null; exit $s); }
 tohistory() { line; f=$N; line; mv -- "$Q/.lockstep/$f" "$Q/.lockstep/$N" 2>&1; }
 `.replaceAll('@{', '${');

@@ -4,7 +4,7 @@
  * Plain POSIX, and of the tools only what every busybox has; where a flag is not everywhere, the program tries it once
  * (`facts`) and goes by what it saw. What it must never do is read one byte too many from stdin: `read` takes a line and no more,
  * and everything else goes through `take`; whatever fails, all that was announced is taken.
- * Should something be left over all the same, it is not run: only lines that begin with the marker are code.
+ * Should something be left over all the same, it is not run, and nothing else is: only lines that begin with the marker are code.
  *
  * Names arrive as lines (names.ts) and are only ever used as `"./$N"` or behind an absolute path, with globbing off. What
  * changes something first goes into the directory with `cd -P` and sees that it is where it should be: then there is no
@@ -47,11 +47,13 @@ fromstart() { line; case $N in /*) ;; *) N=$START/$N ;; esac; }
 # Exactly so many bytes of stdin. Who is killed over it leaves some that would be taken for code: then nothing more is done.
 take() { take1 "$1" || kill -TERM $$; }
 takehead() { head -c "$1"; }
+# As one dd: of two, the first one's end would not be told. Archives and pieces of large files come in whole blocks.
 takedd() {
-  if [ "$1" -gt 0 ] && [ $(($1 % 40960)) = 0 ]; then dd bs=40960 count=$(($1 / 40960)) iflag=fullblock 2>/dev/null; return; fi
-  tq=$(($1 / 65536)); tr=$(($1 % 65536))
-  [ $tq = 0 ] || dd bs=65536 count=$tq iflag=fullblock 2>/dev/null
-  [ $tr = 0 ] || dd bs=$tr count=1 iflag=fullblock 2>/dev/null
+  for tb in 65536 40960 10240 "$1"; do
+    [ "$1" -gt 0 ] && [ $(($1 % tb)) = 0 ] && [ "$tb" -le 1048576 ] || continue
+    dd bs="$tb" count=$(($1 / tb)) iflag=fullblock 2>/dev/null; return
+  done
+  [ "$1" = 0 ] || { dd bs=65536 count=$(($1 / 65536)) iflag=fullblock && dd bs=$(($1 % 65536)) count=1 iflag=fullblock; } 2>/dev/null
 }
 takeslow() { dd bs=1 count="$1" 2>/dev/null; }
 # dd first: busybox's head has a buffer of 4 KB, and reads ahead.

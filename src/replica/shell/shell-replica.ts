@@ -51,7 +51,7 @@ export interface ShellOptions {
 }
 
 /** A line of code after the other, to the end of stdin. */
-const loop = '\nwhile IFS= read -r L; do case $L in "$M "*) eval "${L#"$M "}" ;; esac; done\nbye\n';
+const loop = '\nwhile IFS= read -r L; do case $L in "$M "*) eval "${L#"$M "}" ;; ?*) break ;; esac; done\nbye\n';
 
 /** What an interrupted far side gets to put everything away in good order; without a line it does so by itself. */
 const interruptedMs = 700;

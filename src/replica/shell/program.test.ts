@@ -1,0 +1,57 @@
+/** What the far program takes from its stdin, in a real shell. */
+import { spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { program, programStart } from './program.ts';
+
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-program-'));
+afterAll(() => fs.rmSync(dir, { recursive: true, force: true }));
+
+/** Runs a line of code of the program, with so much behind it. @param tools scripts that go before the real tools */
+function run(code: string, input: Uint8Array, tools: Record<string, string> = {}): ReturnType<typeof spawnSync> {
+  const bin = fs.mkdtempSync(path.join(dir, 'bin-'));
+  for (const [name, script] of Object.entries(tools)) {
+    fs.writeFileSync(path.join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  }
+  const file = path.join(bin, 'program');
+  fs.writeFileSync(file, `${programStart({ answer: 'm', record: 'r' })}${program}\n${code}\n`);
+  return spawnSync('sh', [file], { input, cwd: bin, env: { PATH: `${bin}:${process.env['PATH'] ?? ''}` } });
+}
+
+const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
+
+describe('take', () => {
+  const sizes = [
+    0,
+    1,
+    511,
+    10_240,
+    30_720,
+    40_960,
+    65_535,
+    65_536,
+    131_072,
+    999_999,
+    1 << 20,
+    (1 << 20) + 1,
+    2_500_001,
+  ];
+
+  it.each(sizes)('takes %i bytes as they are, and no more', (size) => {
+    const bytes = randomBytes(size);
+    const { stdout } = run(`take ${size} | sha256sum; cat`, Buffer.concat([bytes, Buffer.from('rest')]));
+    expect(stdout.toString()).toBe(`${sha256(bytes)}  -\nrest`);
+  });
+
+  // The first dd of some has taken all that it was to take, and passed on but a part.
+  const dd =
+    'if [ -e first ]; then exec /usr/bin/dd "$@"; fi; : >first; /usr/bin/dd "$@" | { head -c 5000; cat >/dev/null; }; kill -9 $$';
+
+  it.each(sizes.filter((size) => size > 5000))('goes on with nothing when a dd is killed over %i bytes', (size) => {
+    const { stdout } = run(`rm -f first; take ${size} | cat >got; echo went on`, randomBytes(size + 4), { dd });
+    expect(stdout.toString()).toBe('');
+  });
+});
