@@ -267,6 +267,101 @@ describe.each(Object.entries(fars))('over %s', (_, far) => {
     }));
 
   it.each([
+    [
+      'when its shell is told to end',
+      'kill -TERM $(/usr/bin/sed "s/.*\\"pid\\":\\([0-9]*\\).*/\\1/" .lockstep/lock)',
+      true,
+    ],
+    ['when mv is killed once it has renamed it', ':', false],
+  ])('a file that has lost its name to a swap is not lost %s', async (__, then, ends) => {
+    const killing = { tool: 'mv', when: '*/parked/*', after: '', instead: `${far.real}mv "$@"; ${then}` };
+    return withKilled(far, killing, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { a: 'was a', b: 'was b' });
+      expect((await run('sync')).code).toBe(0);
+      const move = (from: string, to: string): void => fs.renameSync(path.join(pair.a, from), path.join(pair.a, to));
+      move('a', 'c');
+      move('b', 'a');
+      move('c', 'b');
+      const ran = await cut('sync');
+      if (ends) expectFailed(ran, /connection was lost/);
+      else {
+        expect([ran.code, eventsOf(ran, 'skip').length], ran.stdout).toEqual([2, 2]);
+        expect(contents(pair.b)).toEqual({ a: 'was a', b: 'was b' });
+      }
+      // Nothing that is only here may be needed for it.
+      const before = contents(pair.a);
+      fs.rmSync(pair.a, { recursive: true });
+      write(pair.a, { other: 'o' });
+      const there = await lockstep(['push', pair.a, pair.b, '--json', '--state-dir', `${pair.state}2`]);
+      expect(there.code, there.stdout).toBe(0);
+      pair.expectKept('was a', 'was b');
+      expect(before).toEqual({ a: 'was b', b: 'was a' });
+    });
+  });
+
+  it('an old version is kept when somebody saves over the new one in that moment', async () => {
+    const instead = `${far.real}mv "$@"; echo saved >new; ${far.real}mv -f new f`;
+    return withKilled(far, { tool: 'mv', when: '-f*/f?.', after: '', instead, exits: true }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { f: 'old' });
+      expect((await run('sync')).code).toBe(0);
+      write(pair.a, { f: 'from a' });
+      write(pair.b, { f: 'from b' });
+      expect((await cut('sync', '--on-conflict', 'local')).code).toBe(2);
+      expect(contents(pair.b)).toEqual({ f: 'saved\n' });
+      pair.expectKept('from a', 'from b', 'saved\n');
+      expect((await run('sync', '--on-conflict', 'local')).code).toBe(0);
+      pair.expectKept('from a', 'from b', 'saved\n');
+    });
+  });
+
+  it('a walk that tells of nothing but a complaint is none', async () => {
+    const instead = "echo 'find: ./locked: Permission denied' >&2";
+    return withKilled(far, { tool: 'find', when: '.*', after: '', instead, exits: true }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, files);
+      expect((await run('sync')).code).toBe(0);
+      expectFailed(await cut('sync', '--max-delete', 'off'), /cannot be read as a whole/);
+      expect(contents(pair.a)).toEqual(files);
+      await expectHeals(play);
+    });
+  });
+
+  it('what tar could not store in the end gets no name', async () => {
+    const instead = `${far.real}tar "$@"; echo 'tar: f12: Cannot close: Input/output error' >&2`;
+    return withKilled(far, { tool: 'tar', when: '*x*', after: '', instead, exits: true }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      write(pair.a, files);
+      expectFailed(await cut('sync'), /Cannot close/);
+      expect(contents(pair.b)).toEqual({ other: 'o' });
+      await expectHeals(play);
+    });
+  });
+
+  it('where files have one name only, what is edited while copies are made is not replaced', async () => {
+    const killing = {
+      tool: 'cp',
+      when: '*./f12*',
+      after: '',
+      instead: `${far.real}cp "$@"; echo edited there >f12; exit 0`,
+    };
+    return withKilled({ ...far, more: { ln: 'exit 1' } }, killing, async ({ pair, run, cut }) => {
+      write(pair.a, files);
+      expect((await run('sync')).code).toBe(0);
+      write(pair.a, { f12: 'edited', f13: 'edited' });
+      const ran = await cut('sync');
+      expect([ran.code, eventsOf(ran, 'skip')], ran.stdout).toMatchObject([
+        2,
+        [{ path: 'f12', why: 'changed-meanwhile' }],
+      ]);
+      expect(contents(pair.b)).toMatchObject({ f12: 'edited there\n', f13: 'edited' });
+    });
+  });
+
+  it.each([
     ['the lock', '[0-9][0-9][0-9]*', '', files],
     ['content', '[0-9][0-9][0-9][0-9]*', '', files],
     // All is taken from the pipe, so that nothing is left to stumble over, and the end of it is not passed on.
@@ -280,6 +375,39 @@ describe.each(Object.entries(fars))('over %s', (_, far) => {
       expectFailed(await cut('sync'), /connection was lost/);
       expect(contents(pair.b)).toEqual({ other: 'o' });
       await expectHeals(play);
+    }),
+  );
+});
+
+describe('over gnu', () => {
+  const far = { far: { shell: 'dash', tools: 'gnu' }, real: '/usr/bin/' } as const;
+
+  it('what cannot be looked at when it is to be removed does not count as removed', async () => {
+    const others = `for x do shift; [ "$x" = ./gone ] || set -- "$@" "$x"; done; ${far.real}stat "$@"`;
+    const instead = `${others}; echo "stat: cannot statx './gone': Input/output error" >&2`;
+    return withKilled(far, { tool: 'stat', when: '*./gone*', after: '', instead, exits: true }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { gone: 'g', other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      fs.rmSync(path.join(pair.a, 'gone'));
+      const ran = await cut('sync');
+      expect([ran.code, eventsOf(ran, 'skip')], ran.stdout).toMatchObject([2, [{ path: 'gone' }]]);
+      await expectHeals(play);
+      expect(contents(pair.a)).toEqual({ other: 'o' });
+    });
+  });
+
+  it.each([
+    ['is stored', 'exit 0', true],
+    ['could not be stored', 'exit 1', false],
+  ])('a record is durable only if what was written %s', async (_, instead, isDurable) =>
+    withKilled(far, { tool: 'sync', when: '-f?--?*', after: '', instead }, async ({ pair, run, cut }) => {
+      write(pair.a, { f: 'f' });
+      expect((await run('sync')).code).toBe(0);
+      write(pair.a, { f: 'edited' });
+      expect((await cut('sync')).code).toBe(0);
+      const records = Object.values(contents(pair.state)).join('').split('"edited"').at(-1) ?? '';
+      expect(records.trimEnd().endsWith('{"type":"durable"}'), records.slice(-300)).toBe(isDurable);
     }),
   );
 });

@@ -94,19 +94,24 @@ function takeOrRefuse(own: OwnDirectory, request: LockRequest): void {
   if (tryCreate(path, mine)) return;
   const guard = `${path}.takeover`;
   if (!tryCreate(guard, mine)) {
-    const other = readOwner(guard);
-    if (other !== undefined && isAlive(other)) throw refusal(request, other);
-    fs.rmSync(guard, { force: true });
-    if (!tryCreate(guard, mine)) throw refusal(request, readOwner(guard));
+    const other = found(guard);
+    if (other?.owner !== undefined && isAlive(other.owner)) throw refusal(request, other.owner);
+    if (other !== undefined) removeIfStill(guard, other.text);
+    if (!tryCreate(guard, mine)) throw refusal(request, found(guard)?.owner);
   }
   try {
-    const owner = readOwner(path);
-    if (owner !== undefined && isAlive(owner) && !request.force) throw refusal(request, owner);
-    fs.rmSync(path, { force: true });
-    if (!tryCreate(path, mine)) throw refusal(request, readOwner(path));
+    const other = found(path);
+    if (other?.owner !== undefined && isAlive(other.owner) && !request.force) throw refusal(request, other.owner);
+    if (other !== undefined) removeIfStill(path, other.text);
+    if (!tryCreate(path, mine)) throw refusal(request, found(path)?.owner);
   } finally {
     fs.rmSync(guard, { force: true });
   }
+}
+
+/** What is removed is what was looked at: where there is none any more, another one may have come by now. */
+function removeIfStill(path: string, text: string): void {
+  if (readFileIfPresent(path) === text) fs.rmSync(path, { force: true });
 }
 
 /** Frees the lock if it is still this run's. */
@@ -136,7 +141,8 @@ function tryCreate(path: string, owner: LockOwner): boolean {
 function createInPlace(path: string, owner: LockOwner): boolean {
   try {
     fs.writeFileSync(path, JSON.stringify(owner), { flag: 'wx', mode: 0o600 });
-    return true;
+    // For a moment there was nothing in it, and who has seen that may have taken it for nobody's.
+    return readOwner(path)?.run === owner.run;
   } catch (error) {
     if (errnoCode(error) === 'EEXIST') return false;
     throw error;
@@ -144,14 +150,18 @@ function createInPlace(path: string, owner: LockOwner): boolean {
 }
 
 function readOwner(path: string): LockOwner | undefined {
+  return found(path)?.owner;
+}
+
+/** @returns without an owner what is no lock (a crash of the machine can leave it empty): nobody can be said to hold it */
+function found(path: string): { text: string; owner: LockOwner | undefined } | undefined {
   const text = readFileIfPresent(path);
   if (text === undefined) return undefined;
   try {
     const owner: unknown = JSON.parse(text);
-    return isOwner(owner) ? owner : undefined;
+    return { text, owner: isOwner(owner) ? owner : undefined };
   } catch {
-    // Unreadable as a lock (a crash of the machine can leave it empty): nobody can be said to hold it.
-    return undefined;
+    return { text, owner: undefined };
   }
 }
 
@@ -159,10 +169,19 @@ function isOwner(value: unknown): value is LockOwner {
   return typeof value === 'object' && value !== null && 'pid' in value && 'host' in value && 'run' in value;
 }
 
+/** @returns false also where it cannot be told: a far shell without /proc has no word for it */
+function isOtherBoot(one: string, other: string): boolean {
+  const uuid = /^[\da-f-]{36}$/;
+  if (uuid.test(one) && uuid.test(other)) return one !== other;
+  const [minute, otherMinute] = [one, other].map((id) => Number(/^up-since-(\d+)$/.exec(id)?.[1] ?? Number.NaN));
+  // Of clocks that were set: one of two minutes is the same.
+  return minute !== undefined && otherMinute !== undefined && Math.abs(minute - otherMinute) > 1;
+}
+
 /** An owner on another machine counts as alive: it cannot be asked. */
 function isAlive(owner: LockOwner): boolean {
   if (owner.host !== os.hostname()) return true;
-  if (owner.boot !== bootId()) return false;
+  if (isOtherBoot(owner.boot, bootId())) return false;
   try {
     process.kill(owner.pid, 0);
   } catch (error) {

@@ -555,8 +555,8 @@ class FarApplier {
     const now = await lookSettled(this.#root.granularityNs, async () => observe(this.#root, paths));
     for (const { result, path, made, askedUs } of this.#unobserved) {
       const entry = now.get(path)?.entry;
-      if (entry === undefined) {
-        const detail = 'removed as soon as it was there';
+      if (entry === undefined || entry.kind === 'unreadable') {
+        const detail = entry === undefined ? 'removed as soon as it was there' : 'it cannot be looked at any more';
         result.failures.push({ path, why: 'changed-meanwhile', detail });
         continue;
       }

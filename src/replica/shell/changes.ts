@@ -8,7 +8,7 @@ import { expectation, observe, readRecords, type FarRoot } from './far-root.ts';
 import type { FarHistory, Kept } from './history.ts';
 import { lineOf } from './names.ts';
 import { lineInput, isTooLong } from './open.ts';
-import { plainReason } from './scan.ts';
+import { plainReason } from './complaints.ts';
 import type { Stager } from './stager.ts';
 import { moveAll } from './moves.ts';
 import { touchTime } from './touch-time.ts';
@@ -107,25 +107,29 @@ export class Changes {
         const command = `over ${parentPath(first.place)} ${group.length}`;
         const lines = group.map((item) => this.#line(item.path, item.expect));
         const outcome = await this.command(command, parentPath(first.path), lines, lineInput(aside));
-        const seen = verdicts(group, outcome, ['v', 'w', 'a']);
+        const seen = verdicts(group, outcome, ['v', 'w', 'x', 'a']);
         for (const item of group) {
           const failed = seen.get(item);
           if (failed === 'gone') fail(item.result, goneDirectory);
           else if (failed === 'w' && outcome.said !== '') fail(item.result, { why: 'failed', detail: outcome.said });
-          else if (failed === 'v' || failed === 'w')
+          else if (failed === 'v' || failed === 'w' || failed === 'x')
             fail(item.result, await this.#changedOrMount(item.path, item.expect));
         }
-        const done = group.filter((item) => !['gone', 'v', 'w'].includes(seen.get(item) ?? ''));
+        const done = group.filter((item) => !['gone', 'v', 'w', 'x'].includes(seen.get(item) ?? ''));
         const now = await observe(
           this.#root,
           done.map(({ path }) => path),
         );
         for (const item of done) {
-          const has = now.get(item.path)?.entry.ino === staged(item.path);
+          const there = now.get(item.path)?.entry.ino;
+          const has = there === staged(item.path);
           const at = places.get(item) ?? '';
-          if (!has) {
-            // It did not get there: the second name of the old one goes again.
-            if (item.keep) await this.#forget(this.#history.path(at));
+          if (!has && item.keep && there === item.expect.ino) {
+            // It did not get there: the second name of the old one goes again. Of one that has lost its first name, to
+            // somebody who saved in this moment, it is the last.
+            await this.#forget(this.#history.path(at));
+          } else if (!has && !item.keep) {
+            continue;
           } else if (item.keep) {
             kept.push({ path: item.path, at, entry: item.expect, reason: item.reason });
             item.result.kept = true;
@@ -246,7 +250,7 @@ export class Changes {
     let said = '';
     for (const line of output.toString('utf8').split('\n')) {
       if (line === 'd') isGone = true;
-      else if (/^[vwa] [01]*$/.test(line)) digits.set(line.charAt(0), line.slice(2));
+      else if (/^[vwxa] [01]*$/.test(line)) digits.set(line.charAt(0), line.slice(2));
       else if (line.startsWith('! '))
         said = said === '' ? plainReason(line.split(': ').pop()?.replace('! ', '') ?? '') : said;
       else if (line !== '') said = said === '' ? plainReason(line.split(': ').pop() ?? '') : said;

@@ -5,7 +5,7 @@ import { readRecords, type FarRoot } from './far-root.ts';
 import type { FarHistory, Kept } from './history.ts';
 import { lineInput } from './open.ts';
 import type { Found } from './records.ts';
-import { plainReason } from './scan.ts';
+import { plainReason } from './complaints.ts';
 
 export async function cleanOutFar(
   root: FarRoot,

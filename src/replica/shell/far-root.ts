@@ -1,8 +1,9 @@
 /** An opened root over there, and what everything in this room needs to know of it. */
 import { LockstepError } from '../../base/errors.ts';
 import type { Entry } from '../../tree/entry.ts';
-import type { RelPath } from '../../tree/path.ts';
+import { decodeName, type RelPath } from '../../tree/path.ts';
 import type { OpenRequest } from '../replica.ts';
+import { complaintOf, isGone } from './complaints.ts';
 import { listOf } from './names.ts';
 import { BadRecordError, markRacy, patternOf, RecordReader, type Found } from './records.ts';
 import type { Session } from './session.ts';
@@ -44,16 +45,25 @@ export function expectation(root: FarRoot, expect: Entry): string {
   return patternOf(expect, root.dev, root.tools.seesFractions);
 }
 
-/** Looks at paths now. Racy entries are marked as in a scan. */
+/** Nobody could look at it: it is not as anything was, and not gone. */
+const unknown: Entry = { kind: 'unreadable', mode: 0, size: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, flags: 0 };
+
+/** Looks at paths now; what could not be looked at is `unreadable`. Racy entries are marked as in a scan. */
 export async function observe(root: FarRoot, paths: readonly RelPath[]): Promise<Map<RelPath, Found>> {
   const found = new Map<RelPath, Found>();
   for (let at = 0; at < paths.length; at += lookBatch) {
     const list = listOf([...paths.slice(at, at + lookBatch), lookEnd], root.tools.xargs);
     const command = { code: `looklinks ${list.length}`, input: list };
-    await readTimed(root, command, (one, markIfRacy) => {
+    const complaints = await readTimed(root, command, (one, markIfRacy) => {
       markIfRacy(one.entry);
       found.set(one.path, one);
     });
+    for (const line of complaints.split('\n')) {
+      const complaint = complaintOf(line);
+      if (complaint === undefined || isGone(complaint.reason)) continue;
+      const path = decodeName(Buffer.from(complaint.shown.slice(2), 'latin1'));
+      if (!found.has(path)) found.set(path, { path, dev: root.dev, entry: unknown });
+    }
     if (!found.delete(lookEnd)) throw cutShort(root.session, 'stat ended too early');
   }
   return found;

@@ -8,7 +8,7 @@ import type { Bring } from './apply.ts';
 import type { Received } from './content-in.ts';
 import type { FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
-import { plainReason } from './scan.ts';
+import { plainReason } from './complaints.ts';
 import { touchTime } from './touch-time.ts';
 
 /** Files in one command: what can be cancelled in between. */

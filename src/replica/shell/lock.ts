@@ -56,24 +56,25 @@ async function tryLock(
   root: string,
 ): Promise<{ owner: Record<string, unknown> | undefined } | undefined> {
   if (await create(session, root, 'lock', mine)) return undefined;
-  // Whoever finds a dead owner's lock replaces it under a second one, held for an instant.
+  // Whoever finds a dead owner's lock replaces it under a second one, held for an instant. What is removed is what was looked
+  // at and nothing else: where there is none any more, another one may have come by now.
   const guard = 'lock.takeover';
   if (!(await create(session, root, guard, mine))) {
-    const other = await ownerOf(session, guard);
-    if (other !== undefined && (await isAlive(session, tools, other))) return { owner: other };
-    await remove(session, guard);
-    if (!(await create(session, root, guard, mine))) return { owner: await ownerOf(session, guard) };
+    const other = await found(session, guard);
+    if (other?.owner !== undefined && (await isAlive(session, tools, other.owner))) return other;
+    if (other !== undefined) await removeIfStill(session, guard, other.bytes);
+    if (!(await create(session, root, guard, mine))) return { owner: (await found(session, guard))?.owner };
   }
   try {
-    const owner = await ownerOf(session, 'lock');
-    if (owner !== undefined && !force && (await isAlive(session, tools, owner))) return { owner };
-    await remove(session, 'lock');
+    const other = await found(session, 'lock');
+    if (other?.owner !== undefined && !force && (await isAlive(session, tools, other.owner))) return other;
+    if (other !== undefined) await removeIfStill(session, 'lock', other.bytes);
     if (await create(session, root, 'lock', mine)) return undefined;
-    const winner = await ownerOf(session, 'lock');
+    const winner = await found(session, 'lock');
     if (winner === undefined) throw new LockstepError('io', `cannot write into ${root}/.lockstep`, { path: root });
-    return { owner: winner };
+    return winner;
   } finally {
-    await remove(session, guard);
+    await session.run({ code: `rm -f -- "$Q/.lockstep/${guard}" 2>/dev/null`, limit: 4096 });
   }
 }
 
@@ -85,15 +86,25 @@ async function create(session: Session, root: string, name: string, owner: LockO
   return status === 0;
 }
 
-async function remove(session: Session, name: string): Promise<void> {
-  await session.run({ code: `rm -f -- "$Q/.lockstep/${name}" 2>/dev/null`, limit: 4096 });
+async function removeIfStill(session: Session, name: string, bytes: Buffer): Promise<void> {
+  const input = Buffer.concat([Buffer.from(`${lineOf(name)}\n${lineOf(`${name}.judged`)}\n`), bytes]);
+  await session.run({ code: `unlock ${bytes.length}`, input, limit: 4096 });
 }
 
-/** undefined for none, and for what is not a lock: nobody can be said to hold it. */
-async function ownerOf(session: Session, name: string): Promise<Record<string, unknown> | undefined> {
+interface FoundLock {
+  bytes: Buffer;
+  /** undefined for what is not a lock: nobody can be said to hold it. */
+  owner: Record<string, unknown> | undefined;
+}
+
+async function found(session: Session, name: string): Promise<FoundLock | undefined> {
   const bytes = await readOwn(session, name);
+  return bytes && { bytes, owner: ownerIn(bytes) };
+}
+
+function ownerIn(bytes: Buffer): Record<string, unknown> | undefined {
   try {
-    const owner: unknown = JSON.parse(bytes?.toString('utf8') ?? '');
+    const owner: unknown = JSON.parse(bytes.toString('utf8'));
     if (typeof owner !== 'object' || owner === null) return undefined;
     return 'pid' in owner && 'host' in owner && 'run' in owner ? { ...owner } : undefined;
   } catch {
@@ -104,7 +115,9 @@ async function ownerOf(session: Session, name: string): Promise<Record<string, u
 /** An owner on another machine counts as alive: it cannot be asked. */
 async function isAlive(session: Session, tools: Tools, owner: Record<string, unknown>): Promise<boolean> {
   if (owner['host'] !== tools.host) return true;
-  if (owner['boot'] !== tools.boot) return false;
+  // Unlike in kind, or not known: that says nothing. Node counts from the start of the machine where there is no /proc.
+  const ids = [owner['boot'], tools.boot];
+  if (ids[0] !== ids[1] && ids.every((id) => typeof id === 'string' && /^[\da-f-]{36}$/.test(id))) return false;
   const { pid, start } = owner;
   if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) return false;
   const { status, output } = await session.run({ code: `alive ${pid}`, limit: 4096 });

@@ -10,7 +10,7 @@ import { appeared, changed, tooLong, verdicts, type Changes } from './changes.ts
 import { expectation, observe, type FarRoot } from './far-root.ts';
 import type { FarHistory } from './history.ts';
 import { lineInput } from './open.ts';
-import { plainReason } from './scan.ts';
+import { plainReason } from './complaints.ts';
 import type { Stager } from './stager.ts';
 
 type Move = Extract<ApplyStep, { op: 'moves' }>['moves'][number];
@@ -101,10 +101,17 @@ async function park({ root, changes, stager }: MoveContext, item: Waiting): Prom
   const outcome = await changes.command(`park ${number}`, parentPath(move.path), [line]);
   if (outcome.isGone) return { why: 'changed-meanwhile', detail: 'a directory above it is not one any more' };
   if (verdicts([move], outcome, ['v']).size > 0) return changed;
-  if (outcome.said !== '') return { why: 'failed', detail: outcome.said };
+  const problem: Problem | undefined = outcome.said === '' ? undefined : { why: 'failed', detail: outcome.said };
+  // A tool that was killed may have done it all the same.
+  if (problem !== undefined && !(await isParked(root, number))) return problem;
   item.parked = number;
   item.from = undefined;
-  return undefined;
+  return problem;
+}
+
+async function isParked(root: FarRoot, number: string): Promise<boolean> {
+  const input = lineInput(`staging/${root.request.runId}/parked/${number}`);
+  return (await root.session.run({ code: 'stillthere', input })).status === 0;
 }
 
 /** Gives a parked file a name that nobody has. */

@@ -8,9 +8,10 @@
  *    then it is looked at once more: what slipped in is still under its second name
  *  - what is removed is renamed aside first, so that whatever was there is in hand when it is looked at
  *  - a name is verified (`verify`) in the same command that touches it, without a round trip in between
+ *  - what is parked has lost its name: it outlives this run, however that ends (`unstage`), and the next one finds it
  *
  * `names` reads the directory, then a pattern of `verify` and a name, `$C` times. Results are lines: `d` the directory is not
- * there (any more), `v`, `w`, `a` a digit for each name that was still under way (1: as planned), `!` what a tool said.
+ * there (any more), `v`, `w`, `x`, `a` a digit for each name that was still under way (1: as planned), `!` what a tool said.
  */
 export const applyProgram = String.raw`
 stage() { mkdir -p -- "$Q/.lockstep/staging/$1/$2" && S="$Q/.lockstep/staging/$1"; }
@@ -61,10 +62,14 @@ blocks() {
     i=$((i + 1))
   done
 }
-dress() { line; [ "$2" = - ] || touch -c -m -d "$2" -- "$S/$N" 2>&1; chmod "$1" -- "$S/$N" 2>&1; }
+dress() {
+  line
+  [ "$2" = - ] || { touch -c -m -d "$2" -- "$S/$N" 2>&1; ds=$?; [ $ds -lt 126 ] || echo "touch was killed ($ds)"; }
+  chmod "$1" -- "$S/$N" 2>&1; ds=$?; [ $ds -lt 126 ] || echo "chmod was killed ($ds)"
+}
 mkdirs() { i=0; while [ $i -lt "$1" ]; do line; mkdir -p -- "$S/$N" 2>&1; i=$((i + 1)); done; }
 linkto() { line; T=$N; line; [ ! -h "$S/$N" ] && ln -s -- "$T" "$S/$N" 2>&1; [ "$1" = - ] || touch -h -c -m -d "$1" -- "$S/$N" 2>/dev/null; :; }
-drop() { i=0; while [ $i -lt "$1" ]; do line; [ -z "$N" ] || wipe "$S/$N"; i=$((i + 1)); done; }
+drop() { i=0; while [ $i -lt "$1" ]; do line; [ -z "$N" ] || [ -z "$S" ] || wipe "$S/$N"; i=$((i + 1)); done; }
 
 names='D=; line; D=$N; set --; P=; i=0
 while [ $i -lt $C ]; do IFS= read -r p || bye; line; set -- "$@" "./$N"; P="$P$p$nl"; i=$((i + 1)); done'
@@ -137,7 +142,7 @@ over() {
     for x do
       E=$(cp -pP -- "$x" "$O/" 2>&1 </dev/null); say
       if [ $es = 0 ]; then g=1; elif [ $es -gt 125 ]; then g=0
-      elif [ "$(stat -c %s -- "$x" 2>/dev/null)" = "$(stat -c %s -- "$O/@{x#./}" 2>/dev/null)" ]; then g=1; else g=0; fi
+      else g=$(stat -c %s -- "$O/@{x#./}" 2>/dev/null); [ -n "$g" ] && [ "$g" = "$(stat -c %s -- "$x" 2>/dev/null)" ] && g=1 || g=0; fi
       G=$G$g
     done
     eval "$at"
@@ -152,6 +157,15 @@ over() {
     G=$G$g
   done
   echo "w $G"; eval "$pass"; [ $# -gt 0 ] || return 0
+  if [ $HARD = 0 ]; then
+    # Copies take their time. What was edited meanwhile is not what was copied.
+    eval "$back"; verify "$@"; G2=$G
+    for x do g=@{G2%"@{G2#?}"}; G2=@{G2#?}; [ $g = 1 ] || rm -f -- "$O/@{x#./}"; done
+    echo "x $G"; eval "$pass"; [ $# -gt 0 ] || return 0
+  else
+    G=; for x do G=@{G}1; done
+    echo "x $G"
+  fi
   for x do shift; set -- "$@" "$K/@{x##*/}"; done
   E=$(mv -f -- "$@" . 2>&1 </dev/null); say
   for x do shift; set -- "$@" "$O/@{x##*/}"; done
@@ -163,14 +177,16 @@ aside() {
   go "$D" || { echo d; return; }
   verify "$@"; echo "v $G"; eval "$pass"; [ $# -gt 0 ] || return 0
   E=$(mv -- "$@" "$O/" 2>&1 </dev/null); say
-  eval "$at"; verify "$@"; echo "w $G"
+  eval "$at"; verify "$@"; G2=$G
   # Something else was caught: it gets its name back, unless that is taken by now.
   for x do
-    g=@{G%"@{G#?}"}; G=@{G#?}; y=./@{x##*/}
+    g=@{G2%"@{G2#?}"}; G2=@{G2#?}; y=./@{x##*/}
     if [ $g = 0 ] && { [ -e "$x" ] || [ -h "$x" ]; }; then
       if ln -- "$x" "$y" 2>/dev/null; then rm -f -- "$x"; elif [ ! -e "$y" ] && [ ! -h "$y" ]; then mv -- "$x" "$y" 2>/dev/null; fi
     fi
   done
+  # Only now: when nobody listens any more, saying it is our end.
+  echo "w $G"
 }
 rmdirs() {
   C=$1; eval "$names"
@@ -182,8 +198,12 @@ rmdirs() {
 within() { line; go "$N" || return 0; walk .; }
 top() { cd -P -- "$R" && flat; }
 away() { line; f=$N; line; cd -P -- "$R" || return 1; mv -- "./$f" "$Q/.lockstep/$N" 2>&1 </dev/null; }
-flush() { sync -f -- "$R" 2>/dev/null </dev/null || sync </dev/null; }
-putaway() { if [ -n "$S" ]; then wipe "$S"; S=; fi; [ -z "$LOCK" ] || free; cd /; bare; }
+# What -f complains of is not to be made good by a sync that complains of nothing; that is for those that know no -f.
+flush() {
+  E=$(sync -f -- "$R" 2>&1 </dev/null) && return
+  case $E in *'nvalid option'*|*'nrecognized option'*|*'nknown option'*|*Usage:*) sync </dev/null ;; *) return 1 ;; esac
+}
+putaway() { unstage; [ -z "$LOCK" ] || free; cd /; bare; }
 historywalk() {
   h=$Q/.lockstep/history
   if [ -h "$Q/.lockstep" ] || [ -h "$h" ] || { [ ! -e "$h" ] && [ -x "$Q/.lockstep" ]; } || [ ! -e "$Q/.lockstep" ]; then return 0; fi
@@ -209,7 +229,8 @@ tidyruns() {
     if cd -P -- "$h" 2>/dev/null && [ "$PWD" = "$h" ]; then
       has find || { i=$((i + 1)); continue; }
       find . -depth -type d ! -name . -exec rmdir {} + 2>/dev/null </dev/null
-      if [ -z "$( (find . ! -name . ! -name index.jsonl 2>/dev/null </dev/null || echo killed) | head -n 1)" ]; then rm -f ./index.jsonl; cd ..; rmdir -- "./$N" 2>/dev/null; fi
+      t=$(find . ! -name . ! -name index.jsonl 2>/dev/null </dev/null && echo none)
+      if [ "$t" = none ]; then rm -f ./index.jsonl; cd ..; rmdir -- "./$N" 2>/dev/null; fi
     fi
     i=$((i + 1))
   done
@@ -318,5 +339,5 @@ putback() {
 # A place in history, and lines for its index.
 place() { line; mkdir -p -- "$Q/.lockstep/$N" 2>&1; }
 index() { take "$2" | (cat 2>&1 >>"$Q/.lockstep/history/$1/index.jsonl"; s=$?; cat >/dev/null; exit $s); }
-tohistory() { line; f=$N; line; mv -- "$Q/.lockstep/$f" "$Q/.lockstep/$N" 2>&1; }
+tohistory() { line; f=$N; line; mv -- "$Q/.lockstep/$f" "$Q/.lockstep/$N" 2>&1 && rm -f -- "$Q/.lockstep/$f.name"; }
 `.replaceAll('@{', '${');

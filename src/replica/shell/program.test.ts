@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { applyProgram } from './program-apply.ts';
 import { program, programStart } from './program.ts';
 
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-program-'));
@@ -17,7 +18,7 @@ function run(code: string, input: Uint8Array, tools: Record<string, string> = {}
     fs.writeFileSync(path.join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   }
   const file = path.join(bin, 'program');
-  fs.writeFileSync(file, `${programStart({ answer: 'm', record: 'r' })}${program}\n${code}\n`);
+  fs.writeFileSync(file, `${programStart({ answer: 'm', record: 'r' })}${program}${applyProgram}\n${code}\n`);
   return spawnSync('sh', [file], { input, cwd: bin, env: { PATH: `${bin}:${process.env['PATH'] ?? ''}` } });
 }
 
@@ -54,4 +55,40 @@ describe('take', () => {
     const { stdout } = run(`rm -f first; take ${size} | cat >got; echo went on`, randomBytes(size + 4), { dd });
     expect(stdout.toString()).toBe('');
   });
+});
+
+/** In a root of its own. */
+const opened = 'mkdir -p root/.lockstep; cd root; R=$PWD; Q=$R';
+
+describe('what is small', () => {
+  it('is put in its place only when all of it has come', () => {
+    const show = 'cat .lockstep/id';
+    expect(
+      run(`${opened}; echo before >.lockstep/id; put 5; ${show}`, Buffer.from('id\nafter')).stdout.toString(),
+    ).toBe('after');
+    expect(
+      run(`${opened}; echo before >.lockstep/id; put 9; ${show}`, Buffer.from('id\nafter')).stdout.toString(),
+    ).toBe('before\n');
+  });
+
+  it('is removed only as long as it is what was looked at', () => {
+    const code = `${opened}; printf theirs >.lockstep/lock; unlock 6; ls .lockstep`;
+    expect(run(code, Buffer.from('lock\nlock.judged\ntheirs')).stdout.toString()).toBe('');
+    expect(run(code, Buffer.from('lock\nlock.judged\nothers')).stdout.toString()).toBe('lock\n');
+  });
+});
+
+it('a name that nobody could read is not the root', () => {
+  expect(run('line; printf %s "<$N>"', Buffer.from('a\\040b\n')).stdout.toString()).toBe('<a b>');
+  expect(run('printf() { :; }; line; echo went on', Buffer.from('a\\040b\n')).stdout.toString()).toBe('');
+});
+
+it('what is parked is there when everything else is put away', () => {
+  const park = 'stage run b1; mkdir "$S/parked"; echo only >"$S/parked/1"; printf f >"$S/parked/1.name"';
+  const show = '(trap - EXIT; find .lockstep -type f)';
+  expect(run(`${opened}; ${park}; unstage; ${show}`, Buffer.alloc(0)).stdout.toString().split('\n').sort()).toEqual([
+    '',
+    '.lockstep/staging/run/parked/1',
+    '.lockstep/staging/run/parked/1.name',
+  ]);
 });

@@ -39,7 +39,10 @@ mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
 # has not told of would be taken for gone: such an answer is the last one (session.ts).
 end() { printf '\n%s %s %s\n' "$M" "$1" "@{DEAD:-$2}"; }
 has() { command -v "$1" >/dev/null 2>&1; }
-name() { case $1 in *\\*) N=$(printf '%bx' "$1"); N=@{N%x} ;; *) N=$1 ;; esac; }
+# Who is killed over a name leaves none, and none is the root.
+name() {
+  case $1 in *\\*) N=$(printf '%bx' "$1"); case $N in *x) N=@{N%x} ;; *) kill -TERM $$; exit 1 ;; esac ;; *) N=$1 ;; esac
+}
 line() { IFS= read -r W || bye; name "$W"; }
 # A path of theirs, which may start from where we did.
 fromstart() { line; case $N in /*) ;; *) N=$START/$N ;; esac; }
@@ -123,11 +126,21 @@ wipe() {
   [ -h "$1" ] || find "$1" -type d -exec chmod u+rwx {} \; 2>/dev/null
   rm -rf -- "$1" 2>&1
 }
+# What is parked waits for a name, and may be the only one of its kind: the next run finds it (recover.ts).
+unstage() {
+  [ -n "$S" ] || return 0
+  if [ ! -d "$S/parked" ] || rmdir -- "$S/parked" 2>/dev/null; then wipe "$S"
+  else
+    set +f; set -- "$S"/*; set -f
+    for x do [ "$x" = "$S/parked" ] || wipe "$x"; done
+  fi
+  S=
+}
 # Puts away what only this run needed. Also when the other end is gone.
 bye() {
   trap '' HUP INT TERM PIPE
   cd /
-  if [ -n "$S" ]; then wipe "$S"; S=; fi
+  unstage
   if [ -n "$R" ] && [ ! -h "$Q/.lockstep" ]; then set +f; rm -f -- "$Q"/.lockstep/*.$$; set -f; fi
   if [ -n "$LOCK" ]; then free; bare; fi
   [ -z "$MADE" ] || unmade
@@ -215,7 +228,9 @@ unown() { rm -f -- "$Q/.lockstep/.gitignore"; rmdir -- "$Q/.lockstep"; }
 
 # A small file: read, or replaced at once.
 get() { line; [ -e "$Q/.lockstep/$N" ] || return 1; cat -- "$Q/.lockstep/$N" 2>/dev/null || { [ ! -e "$Q/.lockstep/$N" ] || return 2; return 1; }; }
-put() { line; take "$1" | (cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) && mv -f -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N"; }
+# So many bytes into a file of its own first: all of them, also when the line is cut.
+draft() { take "$1" | (cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) && [ "$(stat -c %s -- "$Q/.lockstep/$N.$$" 2>/dev/null)" = "$1" ]; }
+put() { line; draft "$1" && mv -f -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N"; }
 # Have files two names here? Asked of the lock, which goes with the run: a run that is halted is to leave no trace.
 hard() {
   HARD=0
@@ -227,14 +242,21 @@ twin() { line; tn=$(stat -c %h -- "$Q/.lockstep/$N" 2>/dev/null) || return 2; [ 
 # A lock: made only if there is none.
 lock() {
   line
-  take "$1" | (cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) 2>&1 || return 2
+  draft "$1" 2>&1 || return 2
   if ln -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N" 2>/dev/null; then
     rm -f -- "$Q/.lockstep/$N.$$"; return 0
   fi
   if [ -e "$Q/.lockstep/$N" ]; then rm -f -- "$Q/.lockstep/$N.$$"; return 1; fi
-  # No hard links here.
+  # No hard links here: for a moment there is nothing in it, and who has seen that may take it for nobody's.
   (set -C; cat <"$Q/.lockstep/$N.$$" >"$Q/.lockstep/$N") 2>/dev/null; ls=$?
+  [ $ls != 0 ] || [ "$(cat "$Q/.lockstep/$N")" = "$(cat "$Q/.lockstep/$N.$$")" ] || ls=1
   rm -f -- "$Q/.lockstep/$N.$$"; return $ls
+}
+# Removes a lock that is still what it was when its owner was seen to be dead. Another one's may have come in its place.
+unlock() {
+  line; un=$N; line; draft "$1" || return 2
+  [ "$(cat "$Q/.lockstep/$un" 2>/dev/null)" != "$(cat "$Q/.lockstep/$N.$$")" ] || rm -f -- "$Q/.lockstep/$un"
+  rm -f -- "$Q/.lockstep/$N.$$"
 }
 alive() {
   if [ -d /proc/self ]; then
@@ -281,7 +303,12 @@ rmown() { line; [ -z "$N" ] || wipe "$Q/.lockstep/$N"; }
 # Looks at paths of a list: as many records as there are things. Who has asked sees by the last one that all were looked at.
 FM="$M0 $F %n"
 FL="$M0 $F %n@{nl}$M0-%N"
-looklinks() { now; take "$1" | (cd -P -- "$R" && args stat -c "$FL" 2>/dev/null; ls=$?; cat >/dev/null; exit $ls); }
+looklinks() {
+  now
+  { e=$(take "$1" | (cd -P -- "$R" && args stat -c "$FL" 2>&1 >&3 3>&-; ls=$?; cat >/dev/null; exit $ls)); ls=$?; } 3>&1
+  printf '%s!%s' "$M0" "$e"
+  return $ls
+}
 
 # A walk that was cut short must not pass for a whole one: what it does not tell of would be taken for deleted. Who is not
 # content says why, and ends with less than 126; who was killed says nothing. $1: what find ended with.
@@ -301,16 +328,26 @@ if ! has find; then
     w=$1; shift
     wp=; e=
     while [ $# -gt 0 ]; do [ "$1" != -name ] || wp="$wp|$2|"; shift; done
-    stat -c "$FL" "$w" 2>/dev/null </dev/null; killed $? 125
+    untold 125 stat -c "$FL" "$w" </dev/null
     walkdir "$w"
     printf '%s!%s' "$M0" "$e"
   }
-  # $1: what it ended with; $2: the most that is no signal.
-  killed() { [ $1 -le $2 ] || { DEAD=255; e="stat was killed ($1)"; }; }
+  # What it complains of goes to the others' complaints. $1: the most that is no signal.
+  untold() {
+    um=$1; shift
+    { uc=$("$@" 2>&1 >&3 3>&-); us=$?; } 3>&1
+    [ -z "$uc" ] || e="$e@{e:+$nl}$uc"
+    [ $us -le $um ] || { DEAD=255; e="$e@{e:+$nl}stat was killed ($us)"; }
+  }
   # A list of its own for each directory: what a function is called with.
   walkin() {
-    set +f; set -- "$1"/* "$1"/.[!.]* "$1"/..?*; set -f
-    walklist "$@"
+    wd=$1
+    set +f
+    set -- "$wd"/..?*; [ -e "$1" ] || [ -h "$1" ] || shift
+    set -- "$wd"/.[!.]* "$@"; [ -e "$1" ] || [ -h "$1" ] || shift
+    set -- "$wd"/* "$@"; [ -e "$1" ] || [ -h "$1" ] || shift
+    set -f
+    [ $# = 0 ] || walklist "$@"
     for x do
       y=@{x##*/}
       case $y in .lockstep) continue ;; esac
@@ -318,9 +355,10 @@ if ! has find; then
       if [ -d "$x" ] && [ ! -h "$x" ]; then walkin "$x"; fi
     done
   }
-  walklist() { printf '%s\0' "$@" | args stat -c "$FL" -- 2>/dev/null; killed $? 0; }
+  statlist() { printf '%s\0' "$@" | args stat -c "$FL" --; }
+  walklist() { untold 0 statlist "$@"; }
   walkdir() { walkin "$1"; }
-  if [ $XARGS = 0 ]; then walklist() { for x do stat -c "$FL" -- "$x" 2>/dev/null </dev/null; killed $? 125; done; }; fi
+  if [ $XARGS = 0 ]; then walklist() { for x do untold 125 stat -c "$FL" -- "$x" </dev/null; done; }; fi
 fi
 walkprintf() {
   w=$1; shift

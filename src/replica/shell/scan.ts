@@ -22,6 +22,7 @@ import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../exp
 import { DirectoryDigest, digestSet, listingDigest } from '../listing-digest.ts';
 import type { Control, ScanRequest, ScanResult } from '../replica.ts';
 import { nothingFound } from '../scan-result.ts';
+import { complaintOf, isGone, plainReason } from './complaints.ts';
 import { guarded, type FarRoot } from './far-root.ts';
 import { lineOf } from './names.ts';
 import { prunable } from './prune-names.ts';
@@ -96,6 +97,7 @@ class Scanner {
     const { session, tools } = this.#root;
     this.#dirs.clear();
     this.#blind.clear();
+    this.#rootEntry = undefined;
     this.#dirs.set('', { dev: 0, entries: [] });
     const reader = new RecordReader(session.record, (found) => this.#add(found));
     let first: string | undefined = '';
@@ -124,7 +126,14 @@ class Scanner {
       lines = reader.errors.slice(0, Math.max(0, end)).split('\n');
       this.#toNs = nsOf(reader.errors.slice(end + 1), 'to');
     });
-    return lines.filter((line) => line.trim() !== '' && !this.#understood(line));
+    const left = lines.filter((line) => line.trim() !== '' && !this.#understood(line));
+    if (!this.#isRootKnown()) left.push('nothing was told of the root itself');
+    return left;
+  }
+
+  /** A walk tells of it first of all. */
+  #isRootKnown(): boolean {
+    return this.#rootEntry !== undefined || this.#blind.has('');
   }
 
   #add({ path, dev, entry }: Found): void {
@@ -155,14 +164,11 @@ class Scanner {
 
   /** A complaint of find or stat about one path: what cannot be looked at is unknown, never gone. */
   #understood(line: string): boolean {
-    const match = /^(?:\S*(?:find|stat): )?(?:can't stat |cannot stat(?:x)? )?['‘]?(\.(?:\/.*?)?)['’]?: ([^:]+)$/.exec(
-      line,
-    );
-    const shown = match?.[1];
-    const reason = match?.[2] ?? '';
-    if (shown === undefined) return false;
+    const complaint = complaintOf(line);
+    if (complaint === undefined) return false;
+    const { shown, reason } = complaint;
     // It went while it was being listed.
-    if (/No such file/.test(reason)) return true;
+    if (isGone(reason)) return true;
     const path = decodeName(Buffer.from(shown === '.' ? '' : shown.slice(2), 'latin1'));
     if (path !== '' && !isSafePath(path)) return false;
     const known = this.#dirs.has(path);
@@ -312,12 +318,6 @@ class Scanner {
       hint: 'Check its permissions, or run as a user who may read it.',
     });
   }
-}
-
-/** What a tool says, in the words that are used everywhere else. */
-export function plainReason(text: string): string {
-  const reason = text.trim();
-  return reason === '' ? 'it failed' : reason.charAt(0).toLowerCase() + reason.slice(1);
 }
 
 function nsOf(text: string, end: 'from' | 'to'): bigint {

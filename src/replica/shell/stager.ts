@@ -6,7 +6,7 @@ import { cutShort, readTimed, type FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
 import type { Found } from './records.ts';
 import type { Answer } from './session.ts';
-import { plainReason } from './scan.ts';
+import { plainReason } from './complaints.ts';
 import { touchTime } from './touch-time.ts';
 
 /** An archive is sent once it has so much: soon where there is nothing to do over there, else fewer larger ones. */
@@ -236,7 +236,8 @@ export class Stager {
   #complain(output: Buffer): void {
     for (const line of output.toString('utf8').split('\n')) {
       const text = line.trim();
-      if (/^tar was killed \(\d+\)$/.test(text)) this.#killed = text;
+      // Nor does what could not be stored in the end.
+      if (/^(?:tar|touch|chmod) was killed \(\d+\)$|cannot close/i.test(text)) this.#killed = text;
       if (text === '' || /implausibly old|in the future/.test(text)) continue;
       const reason = plainReason(text.split(': ').pop() ?? '');
       this.complaints.push(reason);
