@@ -66,7 +66,7 @@ export class RecordReader {
   #one(text: string, from: number, to: number): void {
     const kind = text.charCodeAt(from);
     if (kind === 0x21) {
-      this.errors = text.slice(from + 1, to);
+      this.errors = complaintsIn(text.slice(from + 1, to));
     } else if (kind === 0x2d) {
       const last = this.#last;
       if (last === undefined) throw new BadRecordError('the target of nothing');
@@ -86,6 +86,27 @@ export class RecordReader {
     const path = nameOf(name.startsWith('./') ? name.slice(2) : name === '.' ? '' : name);
     this.#each({ ...last, path });
   }
+}
+
+/**
+ * What tools complained of, without what the program says of their ends (`whole` in program.ts).
+ *
+ * @returns with a line more when one of them came to no good end: who is not content says why, and who was killed says nothing
+ */
+function complaintsIn(text: string): string {
+  let status = 0;
+  let open = 0;
+  const complaints = text.split('\n').filter((line) => {
+    const ended = /^@status (\d{1,3})$/.exec(line)?.[1];
+    if (ended !== undefined) status = Number(ended);
+    else if (line === '@begin') open += 1;
+    else if (line === '@end') open -= 1;
+    else return true;
+    return false;
+  });
+  const isSilent = complaints.every((line) => line.trim() === '' || /^\d*(?:\.\d+)?\|/.test(line));
+  if (open !== 0 || status > 125 || (status !== 0 && isSilent)) complaints.unshift(`find was killed (${status})`);
+  return complaints.join('\n');
 }
 
 /** `'name' -> 'target'`, or without the quotes: what `stat -c %N` makes of a symlink. Or just the target. */
