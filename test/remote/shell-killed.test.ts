@@ -316,6 +316,33 @@ describe.each(Object.entries(fars))('over %s', (_, far) => {
     });
   });
 
+  const edit = 'printf "slipped in" >f';
+  const killController =
+    'kill -9 $(/usr/bin/cut -d" " -f4 /proc/$(/usr/bin/sed "s/.*\\"pid\\":\\([0-9]*\\).*/\\1/" .lockstep/lock)/stat)';
+
+  it.each([
+    ['replaced', 'edited', '-f*/f?.', '', []],
+    ['removed', undefined, '--?./f*', '; echo "of another" >f', []],
+    ['removed for good', undefined, '--?./f*', '; echo "of another" >f', ['--backup', 'off']],
+  ])(
+    'an edit that slipped in just before a file is %s is not lost when nobody listens any more',
+    async (__, text, when, then, args) => {
+      const instead = `${edit}; ${far.real}mv "$@"${then}; ${killController}`;
+      return withKilled(far, { tool: 'mv', when, after: '', instead, exits: true }, async (play) => {
+        const { pair, run, cut } = play;
+        write(pair.a, { f: 'old', other: 'o' });
+        expect((await run('sync')).code).toBe(0);
+        if (text === undefined) fs.rmSync(path.join(pair.a, 'f'));
+        else write(pair.a, { f: text });
+        expect((await cut('sync', ...args)).code).not.toBe(0);
+        const next = await run('sync', ...args);
+        expect(next.code, next.stdout).toBe(0);
+        pair.expectKept('slipped in');
+        pair.expectClean();
+      });
+    },
+  );
+
   it('a walk that tells of nothing but a complaint is none', async () => {
     const instead = "echo 'find: ./locked: Permission denied' >&2";
     return withKilled(far, { tool: 'find', when: '.*', after: '', instead, exits: true }, async (play) => {

@@ -120,7 +120,7 @@ export class Changes {
           this.#root,
           done.map(({ path }) => path),
         );
-        for (const item of done) {
+        for (const [index, item] of done.entries()) {
           const there = now.get(item.path)?.entry.ino;
           const has = there === staged(item.path);
           const at = places.get(item) ?? '';
@@ -135,7 +135,7 @@ export class Changes {
             item.result.kept = true;
             if (seen.get(item) === 'a') fail(item.result, editedMeanwhile);
           } else if (seen.get(item) === 'a') {
-            await this.#keepAfterAll(item.path, `${aside}/${baseName(item.path)}`, item.expect, item.result);
+            await this.#keepAfterAll(item.path, placesOf(aside, item.path, index), item.expect, item.result);
             fail(item.result, editedMeanwhile);
           }
         }
@@ -284,6 +284,7 @@ export class Changes {
         const dir = parentPath(first.step.path);
         const outcome = await this.command(`aside ${group.length}`, dir, lines, lineInput(aside));
         const seen = verdicts(group, outcome, ['v', 'w']);
+        const taken = group.filter((task) => !['gone', 'v'].includes(seen.get(task) ?? ''));
         const now = await observe(
           this.#root,
           group.map(({ step }) => step.path),
@@ -302,7 +303,8 @@ export class Changes {
           } else if (outcome.said !== '' && there !== undefined && there.ino === step.expect.ino) {
             fail(result, { why: 'failed', detail: outcome.said });
           } else {
-            await this.#keepAfterAll(step.path, `${aside}/${baseName(step.path)}`, step.expect, result);
+            const places = placesOf(aside, step.path, taken.indexOf(task));
+            await this.#keepAfterAll(step.path, places, step.expect, result);
             fail(result, changed);
           }
         }
@@ -379,10 +381,14 @@ export class Changes {
   }
 
   /** What was caught by mistake, and has lost its name, goes to history. */
-  async #keepAfterAll(path: RelPath, from: string, expect: Entry, result: StepResult): Promise<void> {
+  async #keepAfterAll(path: RelPath, places: readonly string[], expect: Entry, result: StepResult): Promise<void> {
     const { session } = this.#root;
-    const { status } = await session.run({ code: 'stillthere', input: lineInput(from) });
-    if (status !== 0) return;
+    let from: string | undefined;
+    for (const place of places) {
+      const { status } = await session.run({ code: 'stillthere', input: lineInput(place) });
+      if (status === 0) from ??= place;
+    }
+    if (from === undefined) return;
     const at = await this.#history.reserve(path);
     await session.must(
       { code: 'tohistory', input: lineInput(from, this.#history.path(at)) },
@@ -469,6 +475,15 @@ function grouped<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
     group.push(item);
   }
   return all;
+}
+
+/** Where something may be that was caught by mistake: what lies in staging is parked (`hold` in program-apply.ts). */
+function placesOf(aside: string, path: RelPath, index: number): string[] {
+  const inAside = `${aside}/${baseName(path)}`;
+  const staged = /^(staging\/[^/]+)\/([^/]+)\/([^/]+)$/.exec(aside);
+  if (staged === null) return [inAside];
+  const [, staging = '', own = '', name = ''] = staged;
+  return [`${staging}/parked/${own}-${name}-${index}`, inAside];
 }
 
 export function fail(result: StepResult, failure: Omit<Failure, 'path'>): void {

@@ -107,6 +107,21 @@ say() {
   [ -z "$E" ] || printf '! %s\n' "$E" | head -n 5
 }
 
+# Those of "$@" in $O that $G has a 0 for are somebody's edit, and have no other name by now: they are parked, unless they are in
+# history already. Whoever listens puts them there (changes.ts), or the next run does.
+hold() {
+  case $O in "@{S:-none}"/*) ;; *) return 0 ;; esac
+  ho=@{O#"$S"/}; ho=$S/parked/@{ho%%/*}-@{ho##*/}; hk=0; G2=$G
+  for x do
+    g=@{G2%"@{G2#?}"}; G2=@{G2#?}
+    if [ $g = 0 ] && { [ -e "$x" ] || [ -h "$x" ]; }; then
+      mkdir -p -- "$S/parked"
+      printf %s "@{D:+$D/}@{x##*/}" >"$ho-$hk.name"; mv -- "$x" "$ho-$hk" 2>/dev/null </dev/null
+    fi
+    hk=$((hk + 1))
+  done
+}
+
 # New names for what is staged in $1. What they really are is looked at afterwards.
 new() {
   C=$2; K=$S/$1; eval "$names"
@@ -169,7 +184,7 @@ over() {
   for x do shift; set -- "$@" "$K/@{x##*/}"; done
   E=$(mv -f -- "$@" . 2>&1 </dev/null); say
   for x do shift; set -- "$@" "$O/@{x##*/}"; done
-  if [ $HARD = 1 ]; then verify "$@"; echo "a $G"; fi
+  if [ $HARD = 1 ]; then verify "$@"; hold "$@"; echo "a $G"; fi
 }
 # Renames aside, into a directory of ours: what is wanted there, and nothing else.
 aside() {
@@ -185,6 +200,7 @@ aside() {
       if ln -- "$x" "$y" 2>/dev/null; then rm -f -- "$x"; elif [ ! -e "$y" ] && [ ! -h "$y" ]; then mv -- "$x" "$y" 2>/dev/null; fi
     fi
   done
+  hold "$@"
   # Only now: when nobody listens any more, saying it is our end.
   echo "w $G"
 }
