@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bothHere, eventsOf, lockstep, overShell, type Ran } from '../support/cli.ts';
+import { makeFarShell } from '../support/far-shells.ts';
 import { injecting, untilHalted } from '../support/inject.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, litter, write } from '../support/tree.ts';
@@ -121,6 +122,48 @@ describe('95: the lock', () => {
         expect((await pair.sync()).code).toBe(0);
         pair.expectBoth({ f: 'n', stays: 'o' });
         pair.expectClean();
+      }),
+  );
+
+  // Whoever waits for it may find that it is gone, and must not remove what a third one has put there by then.
+  it.runIf(bothHere).each(['here', 'over a plain shell'])(
+    'freed while somebody looks at it, and taken by a third, is the third one’s, %s',
+    async (where) =>
+      withPair(async (pair) => {
+        await pair.agreed({ f: 'o' });
+        write(pair.a, { f: 'edited' });
+        const root = where === 'here' ? pair.a : pair.b;
+        const theirs = path.join(pair.dir, 'theirs');
+        leaveLock(root, { run: 'the third' });
+        fs.renameSync(lockOf(root), theirs);
+        leaveLock(root, { run: 'the first', piped: true });
+        const freed = path.join(pair.dir, 'freed');
+        // Once: a lock that was removed does not come back by itself.
+        const take = `if (fs.existsSync('${freed}') && fs.existsSync('${theirs}')) fs.renameSync('${theirs}', '${lockOf(root)}');`;
+        const free = `if (!fs.existsSync('${freed}')) { fs.writeFileSync('${freed}', ''); fs.rmSync('${lockOf(root)}'); }`;
+        const env = injecting(
+          pair.dir,
+          { call: 'readFileSync', match: /\.lockstep\/lock utf8$/, run: free },
+          { call: 'linkSync', match: /\.lockstep\/lock$/, nth: 'every', run: take },
+          { call: 'rmSync', match: /\.lockstep\/lock /, nth: 'every', run: take },
+        );
+        const taking = `case "$*" in */.lockstep/lock) [ ! -e '${freed}' ] || [ ! -e '${theirs}' ] || /usr/bin/mv '${theirs}' '${lockOf(root)}' ;; esac`;
+        const { program, remove } = makeFarShell('dash', {
+          cat: `case "$*" in */.lockstep/lock) [ -e '${freed}' ] || { : >'${freed}'; /usr/bin/rm -f '${lockOf(root)}'; } ;; esac; exec /usr/bin/cat "$@"`,
+          ln: `${taking}; exec /usr/bin/ln "$@"`,
+          rm: `${taking}; exec /usr/bin/rm "$@"`,
+        });
+        try {
+          const ran = await (where === 'here'
+            ? pair.run('sync', [], { env })
+            : lockstep(['sync', pair.a, pair.b, '--json', '--state-dir', pair.state, '--agent', 'sh', '--', program]));
+          expect(fs.existsSync(freed)).toBe(true);
+          expect(ran.code, ran.stdout + ran.stderr).toBe(3);
+          expect(JSON.parse(fs.readFileSync(lockOf(root), 'utf8'))).toMatchObject({ run: 'the third' });
+          expect(contents(pair.b)).toEqual({ f: 'o' });
+        } finally {
+          remove();
+        }
       }),
   );
 
