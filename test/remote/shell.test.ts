@@ -6,10 +6,11 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventsOf, lockstep, type Ran } from '../support/cli.ts';
 import { makeFarShell } from '../support/far-shells.ts';
+import { attempt } from '../support/host.ts';
 import { until } from '../support/inject.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { random } from '../support/random.ts';
-import { contents, file, history, litter, write } from '../support/tree.ts';
+import { contents, dir, file, history, litter, write } from '../support/tree.ts';
 
 type Far = Parameters<typeof makeFarShell>[0];
 
@@ -247,6 +248,38 @@ describe('a far side that does not mean well', () => {
       { find: say('exec /usr/bin/find "$@"') },
     ));
 });
+
+it.for([
+  ['', {}],
+  [', where files have one name only', { ln: 'exit 1' }],
+] as const)('nothing is changed in a nested mount, and so it is said%s', async ([, tools], { skip }) =>
+  withFar(
+    'dash',
+    async (pair, run) => {
+      const mount = path.join(pair.b, 'm');
+      write(pair.a, { 'm/d/f': 'f' });
+      write(pair.b, { 'm/': dir() });
+      const failed = attempt('mount', '-t', 'tmpfs', 'none', mount);
+      if (failed !== undefined) return skip(failed);
+      try {
+        write(pair.b, { 'm/d/f': 'f' });
+        expect((await run('sync')).code).toBe(0);
+        const before = contents(pair.b);
+        write(pair.a, { 'm/new/deep/g': 'g', 'm/new/f': 'f', 'm/h': 'h' });
+        fs.renameSync(path.join(pair.a, 'm/d'), path.join(pair.a, 'm/e'));
+        const ran = await run('sync');
+        expect(ran.code, ran.stdout).toBe(2);
+        for (const skip of eventsOf(ran, 'skip')) expect(skip).toMatchObject({ detail: /nested mount/ });
+        const told = eventsOf(ran, 'skip').map(({ path: at }) => at);
+        for (const at of ['m/new', 'm/h']) expect(told).toContain(at);
+        expect(contents(pair.b)).toEqual(before);
+      } finally {
+        attempt('umount', mount);
+      }
+    },
+    tools,
+  ),
+);
 
 it('more than one batch: one is being staged while the one before gets its names', async () =>
   withFar('dash', async (pair, run) => {

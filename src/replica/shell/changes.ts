@@ -255,6 +255,7 @@ export class Changes {
         said = said === '' ? plainReason(line.split(': ').pop()?.replace('! ', '') ?? '') : said;
       else if (line !== '') said = said === '' ? plainReason(line.split(': ').pop() ?? '') : said;
     }
+    if (/cross-device/i.test(said)) said = inNestedMount;
     if (isGone) this.#gone.add(dir);
     if (said !== '') this.#said.set(dir, said);
     return { isGone, digits, said };
@@ -417,7 +418,7 @@ export class Changes {
   async #changedOrMount(path: RelPath, expect: Entry): Promise<Omit<Failure, 'path'>> {
     const found = (await observe(this.#root, [path])).get(path);
     if (found !== undefined && found.dev !== this.#root.dev && found.entry.ino === expect.ino) {
-      return { why: 'failed', detail: 'it is in a nested mount, where a plain shell changes nothing' };
+      return { why: 'failed', detail: inNestedMount };
     }
     return changed;
   }
@@ -437,6 +438,9 @@ export class Changes {
     }
   }
 }
+
+/** Names are given by `ln` and `mv`, and neither goes across its border. */
+export const inNestedMount = 'it is in a nested mount, where a plain shell changes nothing';
 
 /** What each item failed at: the first of the given lines that has a 0 for it. */
 export function verdicts<T>(

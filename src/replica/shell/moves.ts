@@ -6,7 +6,7 @@ import type { Entry } from '../../tree/entry.ts';
 import { baseName, isSafePath, parentPath, type RelPath } from '../../tree/path.ts';
 import type { ApplyStep, Failure, StepResult } from '../replica.ts';
 import { isAs } from './is-as.ts';
-import { appeared, changed, tooLong, verdicts, type Changes } from './changes.ts';
+import { appeared, changed, inNestedMount, tooLong, verdicts, type Changes } from './changes.ts';
 import { expectation, observe, type FarRoot } from './far-root.ts';
 import type { FarHistory } from './history.ts';
 import { lineInput } from './open.ts';
@@ -87,6 +87,7 @@ async function moveDirectory({ root, changes }: MoveContext, move: Move): Promis
   const outcome = await changes.command('movedir', parentPath(move.path), [line], before);
   if (outcome.isGone) return { why: 'changed-meanwhile', detail: 'a directory above it is not one any more' };
   if (outcome.said === 'there') return appeared;
+  if (outcome.said === inNestedMount) return { why: 'failed', detail: inNestedMount };
   if (verdicts([move], outcome, ['v']).size > 0) return changed;
   if (outcome.said !== '') return { why: 'failed', detail: outcome.said };
   return undefined;

@@ -128,7 +128,7 @@ new() {
   go "$D" || { echo d; return; }
   for x do shift; set -- "$@" "$K/@{x#./}"; done
   if [ $HARD = 1 ]; then E=$(ln -- "$@" . 2>&1 </dev/null); say
-  else
+  elif here; then
     for x do
       y=./@{x##*/}
       if [ -e "$y" ] || [ -h "$y" ]; then echo '! File exists'; else E=$(mv -- "$x" "$y" 2>&1 </dev/null); say; fi
@@ -139,6 +139,7 @@ new() {
 newdirs() {
   C=$2; K=$S/$1; eval "$names"
   go "$D" || { echo d; return; }
+  here || return
   for x do
     shift
     if [ -e "$x" ] || [ -h "$x" ]; then echo '! File exists'; else set -- "$@" "$K/@{x#./}"; fi
@@ -297,6 +298,7 @@ movedir() {
   C=1; line; T=$N; line; t=$N; eval "$names"
   go "$T" || { echo d; return; }
   if [ -e "./$t" ] || [ -h "./$t" ]; then echo 'there'; return; fi
+  here || return
   go "$D" || { echo d; return; }
   verify "$@"; echo "v $G"; [ $G = 1 ] || return 0
   E=$(mv $MVT -- "$1" "$Q/@{T:+$T/}$t" 2>&1 </dev/null); say
@@ -313,7 +315,7 @@ unpark() {
   line; D=$N; line
   go "$D" || { echo d; return; }
   if [ -e "./$N" ] || [ -h "./$N" ]; then echo there; return; fi
-  if [ $HARD = 1 ]; then E=$(ln -- "$S/parked/$1" "./$N" 2>&1 </dev/null); else E=$(mv -- "$S/parked/$1" "./$N" 2>&1); fi
+  if [ $HARD = 1 ]; then E=$(ln -- "$S/parked/$1" "./$N" 2>&1 </dev/null); else here || return; E=$(mv -- "$S/parked/$1" "./$N" 2>&1); fi
   say
   [ -n "$E" ] || rm -f -- "$S/parked/$1.name" "$S/parked/$1"
 }
@@ -350,6 +352,7 @@ putback() {
   line; f=$N; C=1; eval "$names"
   go "$D" || { echo d; return; }
   if [ -e "$1" ] || [ -h "$1" ]; then return 0; fi
+  here || return 0
   E=$(mv $MVT -- "$Q/.lockstep/$f" "$1" 2>&1 </dev/null); say
 }
 # A place in history, and lines for its index.

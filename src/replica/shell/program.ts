@@ -13,6 +13,7 @@
  *
  *     R  the root, physical     Q  the same as a prefix: without the slash of `/`
  *     S  staging of this run    M, M0  markers of answers and of records
+ *     RD  the root's device
  *     F  format of `stat` with which entries are looked at and verified
  *
  * `@{` stands for `${`, which would mean something else in this file.
@@ -91,6 +92,9 @@ go() {
   cd -P -- "$R" 2>/dev/null || return 1
   if [ -z "$1" ]; then [ "$PWD" = "$R" ]; else cd -P -- "./$1" 2>/dev/null && [ "$PWD" = "$Q/$1" ]; fi
 }
+
+# Not in a nested mount? Across its border mv copies, under the real name: what is cut short there is torn.
+here() { [ "$(stat -c %d . 2>/dev/null)" = "$RD" ] || { echo '! Cross-device link'; return 1; }; }
 
 # The clock that stamps files: seconds and a fraction, as far as it can be seen.
 now() {
@@ -199,7 +203,7 @@ unmade() {
   while rmdir -- "$MADEROOT" 2>/dev/null; do [ "$MADEROOT" != "$MADE" ] || break; MADEROOT=@{MADEROOT%/*}; done
   MADE=
 }
-open() { fromstart; cd -P -- "$N" && R=$PWD && Q=@{R%/}; }
+open() { fromstart; cd -P -- "$N" && R=$PWD && Q=@{R%/} && { RD=$(stat -c %d . 2>/dev/null); :; }; }
 
 # The root's own time must not show that we came or went.
 keeptime() {
