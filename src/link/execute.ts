@@ -173,6 +173,7 @@ class Executor {
       if (unmet === undefined) return true;
       this.#failedRenames.add(side, path, to, unmet.why);
       this.#outcomes.failed(to);
+      this.#execution.report.left(path, unmet.why);
       this.#fail(side, [{ path: to, ...unmet }]);
       return false;
     });
@@ -188,6 +189,8 @@ class Executor {
         const why = result.failures.find(({ path }) => path === move.to)?.why ?? 'failed';
         this.#failedRenames.add(side, move.path, move.to, why);
         this.#outcomes.failed(move.to);
+        // Neither is what is still under the old name as recorded.
+        report.left(move.path, why);
         continue;
       }
       if (move.expect.kind === 'dir') this.#failedRenames.renamed(side, move.path, move.to);
@@ -284,10 +287,12 @@ class Executor {
     const finish = (result: StepResult): void => {
       this.#fail(side, result.failures);
       if (result.inner === undefined) this.#leaveAsItIs(side, path);
+      const why = result.failures[0]?.why ?? 'failed';
       items.forEach(({ task }, index) => {
         const inner = result.inner?.[index];
-        if (inner === undefined) this.#outcomes.failed(task.step.path);
-        else task.finish(inner);
+        if (inner !== undefined) return task.finish(inner);
+        this.#outcomes.failed(task.step.path);
+        this.#execution.report.left(task.step.path, why);
       });
     };
     const files = items.reduce((sum, { task }) => sum + task.files, 0);

@@ -22,7 +22,10 @@ export function ignoreFilesFor(
   const texts = { a: byPath(scans.a), b: byPath(scans.b) };
   const wanted: IgnoreFile[] = [];
   let differs = false;
+  // Where a side could not read its own, it knows nothing of the directory, whatever the other's says.
+  const unknown = new Set([...scans.a.unreadable, ...scans.b.unreadable].map(({ path }) => path));
   for (const [path, file] of new Map([...texts.a, ...texts.b])) {
+    if (unknown.has(file.dir)) continue;
     const text = effectiveText(path, texts.a.get(path)?.text, texts.b.get(path)?.text, input);
     wanted.push({ dir: file.dir, name: file.name, text });
     if (text !== texts[side].get(path)?.text) differs = true;

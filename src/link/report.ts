@@ -51,6 +51,11 @@ export class Report {
     this.#listener({ type: 'skip', skip });
   }
 
+  /** Was not done because of something that is told: the sides may differ there as well. */
+  left(path: RelPath, why: SkipReason): void {
+    this.unsettled.push({ path, why });
+  }
+
   /** What the applying phase will come to. */
   expectTotal(entries: number, bytes: number): void {
     this.#total = { entries, bytes };

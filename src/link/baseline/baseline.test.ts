@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Entry } from '../../tree/entry.ts';
 import { Listing } from '../../tree/listing.ts';
 import { joinPath } from '../../tree/path.ts';
@@ -312,4 +312,21 @@ describe('the record of one link', () => {
     fs.mkdirSync(paths().snapshot);
     expect(() => load()).toThrow(expect.objectContaining({ code: 'state', path: stateDir }));
   });
+});
+
+it('a token that cannot be recorded is not given to anybody', () => {
+  const baseline = load();
+  baseline.begin(key, session);
+  baseline.intend();
+  const write = vi.spyOn(fs, 'writeSync').mockImplementation(() => {
+    throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+  });
+  try {
+    baseline.record('f', file(1), file(101));
+    expect(() => baseline.flush()).toThrow(expect.objectContaining({ code: 'state' }));
+  } finally {
+    write.mockRestore();
+  }
+  // There is room again, but what is on record ends before.
+  expect(() => baseline.intend()).toThrow(expect.objectContaining({ code: 'state' }));
 });

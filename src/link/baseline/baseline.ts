@@ -196,8 +196,15 @@ export class Baseline implements AgreedState {
     this.#header.session = session;
   }
 
-  /** Notes that changes are about to be made. @returns the token that both roots must be given before */
+  /**
+   * Notes that changes are about to be made.
+   *
+   * @returns the token that both roots must be given before
+   * @throws LockstepError `state` once something could not be written: a token that is not on record would make the roots look
+   *   as if they had been restored from an older copy
+   */
   intend(): string {
+    if (this.#broken) throw new LockstepError('state', `${this.#file} could not be written`, { path: this.#file });
     const token = randomBytes(8).toString('hex');
     this.#append([{ type: 'intent', token }]);
     this.#previousToken = this.#header.token;

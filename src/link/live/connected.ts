@@ -97,6 +97,7 @@ export class Connected {
       const set = new DirtySet();
       set.addAll(due[side]);
       for (const path of both) set.add(parentPath(path), baseName(path));
+      if (set.lost !== undefined) return undefined;
       const wanted = [...set.directories()];
       // A replica that cannot watch cannot be asked for some paths either.
       const cannotLook = wanted.length > 0 && !canWatch(this.session.request.replicas[side]);

@@ -148,6 +148,12 @@ describe('more than can be kept in mind', () => {
     expect(pending.take(1000).lost).toContain('more has changed');
   });
 
+  it('of both together means a look at everything', () => {
+    for (let i = 0; i < 49_990; i += 1) pending.note('a', [{ dir: `d${i}`, names: ['f'] }], 1000);
+    for (let i = 0; i < 50; i += 1) pending.later('a', `l${i}`, 'f', 1000);
+    expect(pending.take(1200).lost).toContain('more has changed');
+  });
+
   it('is forgotten with a look at everything', () => {
     told('a', 'f', 1000);
     pending.lose('why', 1000);

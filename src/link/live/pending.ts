@@ -269,6 +269,8 @@ export class Pending {
         this.#later[side].delete(key);
         set.add(dir, name);
       }
+      // Too many together, of which it has dropped all.
+      due.lost ??= set.lost;
       due[side] = [...set.directories()];
     }
   }

@@ -24,7 +24,7 @@ import { toFs } from './fs-path.ts';
 import type { HistoryWriter } from './history/keep.ts';
 import { removeDirectoryIfOnly } from './perishable.ts';
 import { DeltaMismatchError, failureOf, StepError } from './failure.ts';
-import { linkOrCopy, nameNew, renameOrCopy } from './naming.ts';
+import { linkOrCopy, nameNew, renameOrCopy, unshare } from './naming.ts';
 import { Renames } from './renames.ts';
 import { makeSymlink, type StagedUnit } from './stage-unit.ts';
 import type { Staging } from './staging.ts';
@@ -328,20 +328,32 @@ class Applier {
     how: { keep: boolean; reason: Reason },
     result: StepResult,
   ): void {
+    // Before it is verified: whoever gives it another name after this moves its ctime.
+    const names = lstatIfPresent(target)?.nlink ?? 0n;
     verify(target, expect);
     const place = how.keep ? this.#history.place(path) : { to: this.#staging.fresh('o'), record: undefined };
     const linked = linkOrCopy(target, place.to);
     // The link changed the ctime; everything else must be as planned. (A copy has an inode and time of its own.)
     const isPlanned = (old: Entry | undefined): boolean =>
       linked ? matches(old, { ...expect, ctimeNs: 0n }) : old?.size === expect.size;
-    if (!isPlanned(observe(place.to, 0n)) || lstatIfPresent(target)?.ino !== expect.ino) {
+    const isOurs = (): boolean => {
+      const now = lstatIfPresent(target);
+      if (now?.ino !== expect.ino) return false;
+      // One name more than before is ours. Two: another link of a star is about to replace it as well. (Not all file systems count.)
+      if (linked) return now.nlink <= names + 1n;
+      // A copy took its time, and leaves the original as it was.
+      return matches(observe(target, 0n), expect);
+    };
+    if (!isPlanned(observe(place.to, 0n)) || !isOurs()) {
       fs.rmSync(toFs(place.to), { force: true });
       throw changedMeanwhile();
     }
     try {
       fs.renameSync(toFs(staged), toFs(target));
     } catch (error) {
-      fs.rmSync(toFs(place.to), { force: true });
+      // Over a network it may have been done all the same: then this is the last name of the old one.
+      if (!how.keep || lstatIfPresent(target)?.ino === expect.ino) fs.rmSync(toFs(place.to), { force: true });
+      else place.record?.(expect, how.reason);
       throw error;
     }
     this.#changed();
@@ -354,15 +366,25 @@ class Applier {
       else if (after !== undefined) fs.unlinkSync(toFs(place.to));
     } else if (edited) {
       throw new StepError('changed-meanwhile', 'edited while it was replaced; that edit is in history');
-    }
+    } else if (linked) unshare(place.to, this.#staging.fresh('u'));
   }
 
-  #keepAfterAll(from: string, path: RelPath, entry: Entry, result: StepResult): void {
+  #keepAfterAll(
+    from: string,
+    path: RelPath,
+    entry: Entry,
+    result: StepResult,
+    detail = 'edited while it was replaced; that edit is in history',
+  ): void {
+    // Parked first: history may have no room for it, and staging goes with this run.
+    const parked = this.#staging.parkingPlace(path);
+    fs.renameSync(toFs(from), toFs(parked));
     const { to, record } = this.#history.place(path);
-    fs.renameSync(toFs(from), toFs(to));
+    fs.renameSync(toFs(parked), toFs(to));
+    this.#staging.forgetParked(parked);
     record(entry, 'conflict');
     result.kept = true;
-    throw new StepError('changed-meanwhile', 'edited while it was replaced; that edit is in history');
+    throw new StepError('changed-meanwhile', detail);
   }
 
   /** All of a directory's steps, or none: everything is staged and looked at before the first name changes (A18). */
@@ -437,7 +459,13 @@ class Applier {
       // On the handle: the name may be given to something else at any moment, the handle stays what was verified.
       const held = pathOfHandle(handle, target);
       verify(target, step.expect);
-      if (fs.fstatSync(handle, { bigint: true }).ino !== lstatIfPresent(target)?.ino) throw changedMeanwhile();
+      const now = fs.fstatSync(handle, { bigint: true });
+      if (now.ino !== lstatIfPresent(target)?.ino) throw changedMeanwhile();
+      // Setting a time hides an edit that goes before it.
+      const { expect } = step;
+      if (expect.kind === 'file' && (now.size !== BigInt(expect.size) || now.mtimeNs !== expect.mtimeNs)) {
+        throw changedMeanwhile();
+      }
       if (step.mode !== undefined) {
         const setIds = step.expect.mode & ~0o1777;
         fs.chmodSync(held, step.mode | setIds);
@@ -508,6 +536,7 @@ class Applier {
     }
     this.#changed();
     if (step.keep) {
+      if (renamed) unshare(place.to, this.#staging.fresh('u'));
       place.record?.(step.expect, step.reason);
       result.kept = true;
     } else fs.unlinkSync(toFs(place.to));
@@ -525,11 +554,11 @@ class Applier {
     } catch {
       const entry = observe(aside.to, 0n);
       if (entry === undefined) return;
-      const place = aside.record === undefined ? this.#history.place(path) : { to: aside.to, record: aside.record };
-      if (place.to !== aside.to) fs.renameSync(toFs(aside.to), toFs(place.to));
-      place.record(entry, 'conflict');
+      const detail = 'replaced while it was removed; the earlier one is kept in history';
+      if (aside.record === undefined) return this.#keepAfterAll(aside.to, path, entry, result, detail);
+      aside.record(entry, 'conflict');
       result.kept = true;
-      throw new StepError('changed-meanwhile', 'replaced while it was removed; the earlier one is kept in history');
+      throw new StepError('changed-meanwhile', detail);
     }
   }
 

@@ -56,6 +56,25 @@ export function renameOrCopy(from: string, to: string): boolean {
   }
 }
 
+/**
+ * Gives a version in history an inode of its own where the user has other names for it: what he writes by them is not to
+ * change it. Where there is no room for a copy it stays what it is.
+ *
+ * @param spare a path at which nothing exists yet
+ */
+export function unshare(kept: string, spare: string): void {
+  const stats = fs.lstatSync(toFs(kept), { bigint: true });
+  if (stats.nlink === 1n || !stats.isFile()) return;
+  try {
+    copyAside(kept, spare);
+    if (process.getuid?.() === 0) fs.lchownSync(toFs(spare), Number(stats.uid), Number(stats.gid));
+    fs.chmodSync(toFs(spare), Number(stats.mode) & 0o7777);
+    fs.renameSync(toFs(spare), toFs(kept));
+  } catch {
+    fs.rmSync(toFs(spare), { force: true });
+  }
+}
+
 function copyAside(from: string, to: string): void {
   const stats = fs.lstatSync(toFs(from), { bigint: true });
   if (stats.isSymbolicLink()) fs.symlinkSync(toFs(readTarget(from)), toFs(to));

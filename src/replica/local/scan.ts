@@ -14,6 +14,7 @@ import { Listing, packBits, packListing, recordBytes } from '../../tree/listing.
 import { decodeName, joinPath, ownDirectory, type RelPath } from '../../tree/path.ts';
 import { TreePacker, treeOfChunks } from '../../tree/packer.ts';
 import type { Tree } from '../../tree/tree.ts';
+import { unreadableRules } from '../unreadable-rules.ts';
 import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../explain-changes.ts';
 import { DirectoryDigest, digestSet, listingDigest } from '../listing-digest.ts';
 import type { ScanRequest, ScanResult } from '../replica.ts';
@@ -243,13 +244,14 @@ export class Scanner {
       this.#cannotRead(dir.path, error);
       return;
     }
-    this.#loadIgnoreFiles(dir.path, prefix, names);
+    if (!this.#loadIgnoreFiles(dir.path, prefix, names)) return;
     if (this.#isAsRecorded(dir, prefix, names, stack)) return;
     const grain = grainNow(this.#granularityNs);
     const kept: string[] = [];
     const targets: string[] = [];
     const ignored: [string, Entry][] = [];
     let holdsRoot = false;
+    let vanished = false;
     this.#reserve(names.length);
 
     for (const name of names) {
@@ -265,7 +267,10 @@ export class Scanner {
       let kindBits: number;
       try {
         const stats = fs.lstatSync(toFs(full), statOptions);
-        if (stats === undefined) continue;
+        if (stats === undefined) {
+          vanished = true;
+          continue;
+        }
         const mode = Number(stats.mode);
         const kind = kindOfMode(mode);
         if (!this.#matcher.isEmpty && this.#matcher.ignores(path, kind === 'dir')) {
@@ -286,13 +291,21 @@ export class Scanner {
         this.#writeRecord(at, stats.mtimeNs, stats.ctimeNs, stats.ino, kind === 'file' ? stats.size : 0n);
         kindBits = packBits(kind, kind === 'symlink' ? 0 : mode & 0o7777, flagBits);
       } catch (error) {
-        if (errnoCode(error) === 'ENOENT') continue;
+        if (errnoCode(error) === 'ENOENT') {
+          vanished = true;
+          continue;
+        }
         this.#result.unreadable.push({ path, reason: reasonOf(error) });
         this.#writeRecord(at, 0n, 0n, 0n, 0n);
         kindBits = packBits('unreadable', 0, 0);
       }
       this.#halves[at * 10 + 8] = kindBits;
       kept.push(name);
+    }
+    // What has gone with its directory, renamed or unmounted at this moment, has not been deleted from it.
+    if (vanished && !isStillThere(prefix, dir.dev)) {
+      this.#cannotRead(dir.path, new Error('it was moved while it was being read'));
+      return;
     }
     this.#result.entries += kept.length;
     if (ignored.length > 0 || holdsRoot) this.#result.ignoredIn.push(dir.path);
@@ -308,7 +321,9 @@ export class Scanner {
     if (dir.mark === 0 || !this.#listsByTimes || this.#request.reportAll) return false;
     const recorded = this.#recorded(dir.path);
     if (recorded?.mark !== dir.mark) return false;
-    if (this.#request.rules.files.length > 0) this.#loadIgnoreFiles(dir.path, prefix, recorded.decodeNames());
+    // True: what is in it is unknown, and told as such.
+    const names = this.#request.rules.files.length > 0 ? recorded.decodeNames() : [];
+    if (!this.#loadIgnoreFiles(dir.path, prefix, names)) return true;
     return this.#looksAsRecorded(dir, prefix, undefined, stack);
   }
 
@@ -378,30 +393,32 @@ export class Scanner {
     return recordedListing(this.#previous, dir);
   }
 
-  #loadIgnoreFiles(dir: RelPath, prefix: string, names: readonly string[]): void {
+  /**
+   * @returns false when one cannot be read: not knowing the rules, the directory is not known either, nor what is below. Better
+   *   nothing than the wrong thing
+   * @throws LockstepError `io` in the root, of which nothing would be left
+   */
+  #loadIgnoreFiles(dir: RelPath, prefix: string, names: readonly string[]): boolean {
     for (const name of this.#request.rules.files) {
       const path = joinPath(dir, name);
       if (this.#ignoreFilesRead.has(path)) continue;
       let text: string | undefined;
       if (this.#overrides.has(path)) text = this.#overrides.get(path);
-      else if (names.includes(name)) text = this.#readIgnoreFile(path, `${prefix}/${name}`);
+      else if (names.includes(name)) {
+        try {
+          text = readIgnoreFile(`${prefix}/${name}`);
+        } catch (error) {
+          if (dir === '') throw unreadableRules(`${this.#handles.root}/${name}`, reasonOf(error));
+          this.#result.unreadable.push({ path: dir, reason: `its ${name} cannot be read: ${reasonOf(error)}` });
+          return false;
+        }
+      }
       if (text === undefined) continue;
       this.#ignoreFilesRead.add(path);
       this.#result.ignoreFiles.push({ dir, name, text });
       this.#matcher.addFile(dir, name, text);
     }
-  }
-
-  #readIgnoreFile(path: RelPath, full: string): string | undefined {
-    try {
-      const stats = fs.lstatSync(full);
-      return stats.isFile() ? decodeName(fs.readFileSync(full)) : undefined;
-    } catch (error) {
-      if (errnoCode(error) === 'ENOENT') return undefined;
-      // Not knowing the rules, the directory is not known either: better nothing than the wrong thing.
-      this.#result.unreadable.push({ path, reason: reasonOf(error) });
-      return undefined;
-    }
+    return true;
   }
 
   #prefixOf(dir: RelPath): string {
@@ -441,6 +458,25 @@ function moveTo(dir: string): boolean {
 
 function nothingYet(): ScannedPart['result'] & { complete: { dir: RelPath; mark: number }[] } {
   return { ...nothingFound(), complete: [] };
+}
+
+function isStillThere(prefix: string, dev: bigint): boolean {
+  try {
+    return fs.statSync(prefix, { bigint: true, throwIfNoEntry: false })?.dev === dev;
+  } catch {
+    return false;
+  }
+}
+
+/** @returns undefined for what is no file. @throws unless it is not there */
+function readIgnoreFile(full: string): string | undefined {
+  try {
+    const stats = fs.lstatSync(full);
+    return stats.isFile() ? decodeName(fs.readFileSync(full)) : undefined;
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function unreadableRoot(root: string, error: unknown): GuardError {

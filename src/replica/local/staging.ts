@@ -3,6 +3,7 @@
  * left is cleaned up by the next one.
  */
 import fs from 'node:fs';
+import { errnoCode } from '../../base/errors.ts';
 import { HistoryWriter } from './history/keep.ts';
 import type { OwnDirectory } from './own-directory.ts';
 import { observe } from './stat.ts';
@@ -34,7 +35,12 @@ export class Staging {
     this.#parking ??= this.#own.ensure(stagingDirectory, this.#runId, parkedDirectory);
     this.#count += 1;
     const place = `${this.#parking}/${this.#count}`;
-    fs.writeFileSync(`${place}.name`, name);
+    try {
+      fs.writeFileSync(`${place}.name`, name);
+    } catch (error) {
+      // On a full disk: it is kept under a number then.
+      if (errnoCode(error) !== 'ENOSPC' && errnoCode(error) !== 'EDQUOT') throw error;
+    }
     return place;
   }
 
@@ -42,11 +48,20 @@ export class Staging {
     fs.rmSync(`${place}.name`, { force: true });
   }
 
-  /** Removes this run's staging. */
+  /** Removes this run's staging, but for what is parked still: that found no other place, and the next run saves it. */
   clear(): void {
     this.#path = undefined;
     this.#parking = undefined;
-    this.#own.remove(stagingDirectory, this.#runId);
+    const isParked = this.#own
+      .list(stagingDirectory, this.#runId, parkedDirectory)
+      .some((name) => !name.endsWith('.name'));
+    if (!isParked) {
+      this.#own.remove(stagingDirectory, this.#runId);
+      return;
+    }
+    for (const name of this.#own.list(stagingDirectory, this.#runId)) {
+      if (name !== parkedDirectory) this.#own.remove(stagingDirectory, this.#runId, name);
+    }
   }
 
   #prefix(): string {

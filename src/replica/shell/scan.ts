@@ -22,6 +22,7 @@ import { explainChanges, ignoredEntry, isInScope, recordedListing } from '../exp
 import { DirectoryDigest, digestSet, listingDigest } from '../listing-digest.ts';
 import type { Control, ScanRequest, ScanResult } from '../replica.ts';
 import { nothingFound } from '../scan-result.ts';
+import { unreadableRules } from '../unreadable-rules.ts';
 import { complaintOf, isGone, plainReason } from './complaints.ts';
 import { guarded, type FarRoot } from './far-root.ts';
 import { lineOf } from './names.ts';
@@ -206,7 +207,7 @@ class Scanner {
       for (const [name, { kind, size }] of entries) {
         const path = joinPath(dir, name);
         if (!names.has(name) || kind !== 'file' || overrides.has(path)) continue;
-        if (size > maxIgnoreFileBytes) this.#result.unreadable.push({ path, reason: 'too large for an ignore file' });
+        if (size > maxIgnoreFileBytes) this.#rulesUnknown(path, 'it is too large');
         else wanted.push({ dir, name, path });
       }
     }
@@ -229,7 +230,7 @@ class Scanner {
       const next = text.indexOf(`\n${session.record} ${index + 1}\n`, at + head.length - 1);
       const end = next < 0 ? text.length - 1 : next;
       const failed = text.indexOf(`\n${session.record}!`, at + head.length - 1);
-      if (failed >= 0 && failed < end) this.#result.unreadable.push({ path, reason: 'cannot be read' });
+      if (failed >= 0 && failed < end) this.#rulesUnknown(path, 'permission denied, or it is gone');
       else
         texts.set(
           path,
@@ -237,6 +238,13 @@ class Scanner {
         );
       at = end + 1;
     }
+  }
+
+  /** As in replica/local/scan.ts: where the rules are not known, nothing is. */
+  #rulesUnknown(path: RelPath, reason: string): void {
+    const dir = parentPath(path);
+    if (dir === '') throw unreadableRules(`${this.#root.name}/${path}`, reason);
+    this.#blind.set(dir, `its ${baseName(path)} cannot be read: ${reason}`);
   }
 
   #report(dir: RelPath, stack: RelPath[], grain: bigint): void {

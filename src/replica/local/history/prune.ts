@@ -37,7 +37,7 @@ export function pruneHistory(ownPath: string, retention: Retention, nowMs: numbe
   const reader = HistoryReader.open(ownPath);
   if (reader === undefined) return { removed: 0, bytes: 0 };
   try {
-    const context = { reader, ownPath, retention, nowMs, active: activeRun(ownPath) };
+    const context = { reader, ownPath, retention, nowMs, isActive: activeRuns(ownPath) };
     const summary = loadSummary(ownPath, retention, nowMs);
     const quick = new Pruner(context, summary).run();
     if (quick !== recount) return quick;
@@ -49,8 +49,23 @@ export function pruneHistory(ownPath: string, retention: Retention, nowMs: numbe
   }
 }
 
-/** The run that holds the root's lock: its index is being appended to, its directories are held open. */
-function activeRun(ownPath: string): string | undefined {
+/**
+ * The run that holds the root's lock, and those that began after it: they can only be its guests, the links of a star. Their
+ * indexes are being appended to, their directories are held open.
+ */
+function activeRuns(ownPath: string): (run: string) => boolean {
+  const holder = lockHolder(ownPath);
+  if (holder === undefined) return () => false;
+  const began = stampOf(holder);
+  return (run) => run === holder || stampOf(run) > began;
+}
+
+/** When a run began, as text that sorts. */
+function stampOf(run: string): string {
+  return run.slice(0, run.lastIndexOf('-'));
+}
+
+function lockHolder(ownPath: string): string | undefined {
   const text = readFileIfPresent(`${ownPath}/lock`);
   if (text === undefined) return undefined;
   try {
@@ -67,7 +82,7 @@ interface Context {
   ownPath: string;
   retention: Retention;
   nowMs: number;
-  active: string | undefined;
+  isActive: (run: string) => boolean;
 }
 
 class Pruner {
@@ -92,7 +107,7 @@ class Pruner {
     if (this.#doomSurplus(fresh) === recount || this.#doomForSpace() === recount) return recount;
     const { ownPath, retention, nowMs } = this.#context;
     if (this.#doomed.size > 0) removeSummary(ownPath);
-    const remover = new Remover(this.#context.reader, this.#context.active);
+    const remover = new Remover(this.#context.reader, this.#context.isActive);
     const doomed = groupBy([...this.#doomed.values()], (version) => version.runId);
     for (const run of this.#runs) this.#removeFrom(run, doomed.get(run) ?? [], remover);
     saveSummary(ownPath, retention, { countedMs: this.#summary?.countedMs ?? nowMs, runs: this.#stats });
@@ -108,13 +123,13 @@ class Pruner {
 
   /** Counts every run, from the summary where it is as it was. @returns what was kept since the summary was made */
   #takeStock(): StoredVersion[] {
-    const { reader, active } = this.#context;
+    const { reader, isActive } = this.#context;
     const fresh: StoredVersion[] = [];
     for (const run of this.#runs) {
       const known = this.#summary?.runs.get(run);
       // Only of the run that was going on then can there be more now.
       const index = known?.open === false ? known.index : reader.indexSize(run);
-      if (known === undefined || index < known.index || (known.open && run !== active)) {
+      if (known === undefined || index < known.index || (known.open && !isActive(run))) {
         for (const version of this.#load(run)) fresh.push(version);
       } else if (index === known.index) {
         this.#stats.set(run, known);
@@ -146,7 +161,7 @@ class Pruner {
   }
 
   #count(run: string, versions: readonly StoredVersion[]): RunStats {
-    const { reader, active, nowMs } = this.#context;
+    const { reader, isActive, nowMs } = this.#context;
     let bytes = 0;
     let files = 1;
     let oldestMs = nowMs;
@@ -154,9 +169,9 @@ class Pruner {
       bytes += version.size;
       files = Math.max(files, filesNumber(version.at));
       // Directories of the present run cannot be removed yet, so they make nothing due.
-      if (version.kind !== 'dir' || run !== active) oldestMs = Math.min(oldestMs, Math.max(0, version.timeMs));
+      if (version.kind !== 'dir' || !isActive(run)) oldestMs = Math.min(oldestMs, Math.max(0, version.timeMs));
     }
-    return { index: reader.indexSize(run), versions: versions.length, bytes, files, oldestMs, open: run === active };
+    return { index: reader.indexSize(run), versions: versions.length, bytes, files, oldestMs, open: isActive(run) };
   }
 
   #doom(version: StoredVersion): void {
@@ -215,7 +230,7 @@ class Pruner {
   }
 
   #doomForSpace(): typeof recount | undefined {
-    const { retention, nowMs, active } = this.#context;
+    const { retention, nowMs, isActive } = this.#context;
     let total = this.#total('bytes');
     total -= sizeOf([...this.#doomed.values()]);
     if (retention.bytes === 0 || total <= retention.bytes) return undefined;
@@ -226,7 +241,7 @@ class Pruner {
       const versions = this.#load(run);
       for (const version of versions) {
         if (total <= retention.bytes) break;
-        if (this.#doomed.has(version.fullPath) || (run === active && version.timeMs > nowMs - hourMs)) continue;
+        if (this.#doomed.has(version.fullPath) || (isActive(run) && version.timeMs > nowMs - hourMs)) continue;
         total -= version.size;
         this.#doom(version);
       }
@@ -257,7 +272,7 @@ class Pruner {
     }
     const places = new Set(gone.map((version) => version.at));
     const remaining = loaded.filter((version) => !places.has(version.at));
-    if (run !== this.#context.active && remover.tidy(run, remaining)) {
+    if (!this.#context.isActive(run) && remover.tidy(run, remaining)) {
       this.#stats.delete(run);
       return;
     }

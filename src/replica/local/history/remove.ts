@@ -16,12 +16,12 @@ export class Remover {
   /** What could not be removed, and why. */
   readonly problems: string[] = [];
   readonly #reader: HistoryReader;
-  readonly #active: string | undefined;
+  readonly #isActive: (run: string) => boolean;
 
-  /** @param active the run that is going on: its directories and its index stay as they are */
-  constructor(reader: HistoryReader, active: string | undefined) {
+  /** @param isActive of runs that are going on: their directories and their indexes stay as they are */
+  constructor(reader: HistoryReader, isActive: (run: string) => boolean) {
     this.#reader = reader;
-    this.#active = active;
+    this.#isActive = isActive;
   }
 
   /** @returns the versions that are gone; a directory that something is left in is not */
@@ -31,7 +31,7 @@ export class Remover {
     for (const version of doomed) {
       if (version.kind !== 'dir' && this.#unlink(run, version)) this.#note(version, gone);
     }
-    if (run === this.#active) return gone;
+    if (this.#isActive(run)) return gone;
     // Deeper ones first: what a directory holds is longer than its own place.
     for (const version of directories.sort((a, b) => b.at.length - a.at.length)) {
       if (version.problem !== undefined) this.#emptyUnread(run, version);

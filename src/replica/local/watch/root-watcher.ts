@@ -10,7 +10,7 @@
  *  - What cannot be watched is polled, and what is not known any more is said to be lost: nothing is silently not looked at.
  */
 import fs, { type BigIntStats, type FSWatcher } from 'node:fs';
-import { reasonOf } from '../../../base/errors.ts';
+import { errnoCode, reasonOf } from '../../../base/errors.ts';
 import { DirtySet } from '../../dirty-set.ts';
 import type { WatchEvent, WatchOptions } from '../../watching.ts';
 import { baseName, decodeName, ownDirectory, parentPath, type RelPath } from '../../../tree/path.ts';
@@ -190,8 +190,9 @@ export class RootWatcher {
       return watcher;
     } catch (error) {
       // Without the one watcher of the whole root nobody would tell of any directory: they are polled.
-      this.#want = wantOfWatches(error) ?? (recursive ? reasonOf(error) : undefined);
-      // What vanished or may not be read is the scan's affair.
+      // What vanished or may not be read is the scan's affair; whatever else keeps one from being had, it is polled.
+      const isScansAffair = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM'].includes(errnoCode(error) ?? '');
+      this.#want = wantOfWatches(error) ?? (recursive || !isScansAffair ? reasonOf(error) : undefined);
       return this.#want === undefined ? 'none' : undefined;
     }
   }
