@@ -167,6 +167,18 @@ describe('95: the lock', () => {
       }),
   );
 
+  it.runIf(bothHere)('of a run that could not open its root is free again', async () =>
+    withPair(async (pair) => {
+      await pair.agreed({ f: 'o' });
+      fs.mkdirSync(path.join(pair.b, '.lockstep/staging'));
+      const run = "throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });";
+      const env = injecting(pair.dir, { call: 'readdirSync', match: /\/\.lockstep\/staging/, run, nth: 'every' });
+      const ran = await pair.run('sync', [], { env });
+      expect(ran.code, ran.stdout + ran.stderr).toBe(1);
+      expect([lockOf(pair.a), lockOf(pair.b)].filter((lock) => fs.existsSync(lock))).toEqual([]);
+    }),
+  );
+
   const stale: Record<string, () => Promise<Record<string, unknown>>> = {
     'of a dead process': async () => ({ pid: await deadPid() }),
     'of a process whose number was given away again': async () => Promise.resolve({ start: '1' }),

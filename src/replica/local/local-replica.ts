@@ -98,6 +98,7 @@ export class LocalReplica implements Replica {
   async open(request: OpenRequest): Promise<OpenedRoot> {
     const madeFrom = request.create && request.access === 'write' ? makeRoot(request.root) : undefined;
     const handles = new DirHandles(request.root);
+    let locked: OwnDirectory | undefined;
     try {
       if (request.inode !== undefined && inodeOf(handles) !== request.inode) throw replaced(request.root);
       const own = new OwnDirectory(handles.rootPrefix, handles.root);
@@ -107,6 +108,7 @@ export class LocalReplica implements Replica {
       this.#ahead?.confirm();
       if (owns) {
         const { root, runId, command, forceUnlock } = request;
+        locked = own;
         const waited = await takeLockSoon(own, { root, runId, command, force: forceUnlock, piped: this.#piped });
         if (waited) this.dropAhead();
         recovered.push(...recoverStaging(own, runId));
@@ -132,6 +134,8 @@ export class LocalReplica implements Replica {
         session: sessionOf(request.root),
       };
     } catch (error) {
+      // Of a live run that goes on it would keep the next attempt out. (Another run's stays what it is.)
+      if (this.#opened === undefined && locked !== undefined) freeLock(locked, request.runId);
       if (this.#opened === undefined) handles.close();
       throw error;
     }
@@ -319,9 +323,12 @@ export class LocalReplica implements Replica {
     try {
       opened.history.close();
       if (opened.request.access !== 'write') return;
-      opened.staging.clear();
+      try {
+        opened.staging.clear();
+      } finally {
+        if (opened.request.joins !== true) freeLock(opened.own, opened.request.runId);
+      }
       if (opened.request.joins === true) return;
-      freeLock(opened.own, opened.request.runId);
       opened.own.removeIfBare();
       if (opened.madeFrom !== undefined) unmakeRoot(opened.request.root, opened.madeFrom);
     } finally {
