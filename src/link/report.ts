@@ -5,13 +5,21 @@ import type { RelPath } from '../tree/path.ts';
 import type { Action } from './actions.ts';
 import { emptySummary, type Listener, type Phase, type Summary } from './events.ts';
 
+/** Something at which the sides may still differ. */
+export interface Left {
+  path: RelPath;
+  why: SkipReason | 'conflict';
+  /** Something else that is told stands for it. */
+  isUntold?: true;
+}
+
 export class Report {
   readonly summary: Summary;
   readonly #listener: Listener;
   readonly #startedAt = monotonicMs();
   readonly #skips = new Set<string>();
   /** Paths at which the sides may still differ: open conflicts and skips. */
-  readonly unsettled: { path: RelPath; why: SkipReason | 'conflict' }[] = [];
+  readonly unsettled: Left[] = [];
   #total: { entries: number; bytes: number } | undefined;
 
   constructor(listener: Listener, dryRun: boolean) {
@@ -53,7 +61,7 @@ export class Report {
 
   /** Was not done because of something that is told: the sides may differ there as well. */
   left(path: RelPath, why: SkipReason): void {
-    this.unsettled.push({ path, why });
+    this.unsettled.push({ path, why, isUntold: true });
   }
 
   /** What the applying phase will come to. */

@@ -4,6 +4,7 @@
  */
 import type { SkipReason } from '../../reconcile/plan.ts';
 import { DirtySet } from '../../replica/dirty-set.ts';
+import type { Left } from '../report.ts';
 import type { DirtyDirectory } from '../../replica/watching.ts';
 import { ancestorsOf, baseName, parentPath, type RelPath } from '../../tree/path.ts';
 
@@ -25,15 +26,19 @@ const noSpaceRetryMs = 30_000;
 interface Unsettled {
   why: UnsettledReason;
   attempts: number;
+  isTold: boolean;
 }
 
 export class UnsettledPaths {
   readonly #paths = new Map<RelPath, Unsettled>();
 
   get counts(): { conflicts: number; skipped: number } {
-    let conflicts = 0;
-    for (const { why } of this.#paths.values()) if (why === 'conflict') conflicts += 1;
-    return { conflicts, skipped: this.#paths.size - conflicts };
+    let [conflicts, skipped] = [0, 0];
+    for (const { why, isTold } of this.#paths.values()) {
+      if (why === 'conflict') conflicts += 1;
+      else if (isTold) skipped += 1;
+    }
+    return { conflicts, skipped };
   }
 
   all(): RelPath[] {
@@ -55,16 +60,15 @@ export class UnsettledPaths {
    * @param looked what it looked at; undefined: everything
    * @returns what is to be tried again, and after how long
    */
-  update(
-    left: readonly { path: RelPath; why: UnsettledReason }[],
-    looked: DirtySet | undefined,
-  ): { path: RelPath; afterMs: number }[] {
+  update(left: readonly Left[], looked: DirtySet | undefined): { path: RelPath; afterMs: number }[] {
     const before = new Map(this.#paths);
     for (const path of before.keys()) if (looked === undefined || isAmong(path, looked)) this.#paths.delete(path);
     const again: { path: RelPath; afterMs: number }[] = [];
-    for (const { path, why } of left) {
+    for (const { path, why, isUntold } of left) {
       const attempts = (before.get(path)?.attempts ?? 0) + 1;
-      this.#paths.set(path, { why, attempts });
+      // What is told as well, of another step, is told.
+      const isTold = isUntold !== true || (this.#paths.get(path)?.isTold ?? false);
+      this.#paths.set(path, { why, attempts, isTold });
       if (why === 'no-space') again.push({ path, afterMs: noSpaceRetryMs });
       // What a look at everything found so has been so for a while.
       else if ((looked !== undefined || why !== 'unreadable') && attempts <= (passing[why] ?? 0)) {

@@ -536,7 +536,6 @@ class Applier {
     }
     this.#changed();
     if (step.keep) {
-      if (renamed) unshare(place.to, this.#staging.fresh('u'));
       place.record?.(step.expect, step.reason);
       result.kept = true;
     } else fs.unlinkSync(toFs(place.to));
