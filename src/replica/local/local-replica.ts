@@ -135,8 +135,13 @@ export class LocalReplica implements Replica {
       };
     } catch (error) {
       // Of a live run that goes on it would keep the next attempt out. (Another run's stays what it is.)
-      if (this.#opened === undefined && locked !== undefined) freeLock(locked, request.runId);
-      if (this.#opened === undefined) handles.close();
+      if (this.#opened === undefined) {
+        try {
+          if (locked !== undefined) freeLock(locked, request.runId);
+        } finally {
+          handles.close();
+        }
+      }
       throw error;
     }
   }

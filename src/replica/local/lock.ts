@@ -10,6 +10,7 @@ import os from 'node:os';
 import { monotonicMs } from '../../base/clock.ts';
 import { errnoCode, GuardError, LockstepError, reasonOf } from '../../base/errors.ts';
 import type { OwnDirectory } from './own-directory.ts';
+import { isOtherBoot } from '../boot.ts';
 import { bootId, processStart } from './platform.ts';
 import { readFileIfPresent } from './read.ts';
 
@@ -167,15 +168,6 @@ function found(path: string): { text: string; owner: LockOwner | undefined } | u
 
 function isOwner(value: unknown): value is LockOwner {
   return typeof value === 'object' && value !== null && 'pid' in value && 'host' in value && 'run' in value;
-}
-
-/** @returns false also where it cannot be told: a far shell without /proc has no word for it */
-function isOtherBoot(one: string, other: string): boolean {
-  const uuid = /^[\da-f-]{36}$/;
-  if (uuid.test(one) && uuid.test(other)) return one !== other;
-  const [minute, otherMinute] = [one, other].map((id) => Number(/^up-since-(\d+)$/.exec(id)?.[1] ?? Number.NaN));
-  // Of clocks that were set: one of two minutes is the same.
-  return minute !== undefined && otherMinute !== undefined && Math.abs(minute - otherMinute) > 1;
 }
 
 /** An owner on another machine counts as alive: it cannot be asked. */

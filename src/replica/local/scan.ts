@@ -302,8 +302,8 @@ export class Scanner {
       this.#halves[at * 10 + 8] = kindBits;
       kept.push(name);
     }
-    // What has gone with its directory, renamed or unmounted at this moment, has not been deleted from it.
-    if (vanished && !isStillThere(prefix, dir.dev)) {
+    // What has gone with its directory, renamed or unmounted at this moment, has not been deleted from it. (The root: #run.)
+    if (vanished && dir.path !== '' && !isStillThere(prefix, dir.dev)) {
       this.#cannotRead(dir.path, new Error('it was moved while it was being read'));
       return;
     }

@@ -128,8 +128,6 @@ export class Changes {
             // It did not get there: the second name of the old one goes again. Of one that has lost its first name, to
             // somebody who saved in this moment, it is the last.
             await this.#forget(this.#history.path(at));
-          } else if (!has && !item.keep) {
-            continue;
           } else if (item.keep) {
             kept.push({ path: item.path, at, entry: item.expect, reason: item.reason });
             item.result.kept = true;
@@ -387,7 +385,9 @@ export class Changes {
     let from: string | undefined;
     for (const place of places) {
       const { status } = await session.run({ code: 'stillthere', input: lineInput(place) });
-      if (status === 0) from ??= place;
+      if (status !== 0) continue;
+      from = place;
+      break;
     }
     if (from === undefined) return;
     const at = await this.#history.reserve(path);

@@ -46,7 +46,7 @@ export function expectation(root: FarRoot, expect: Entry): string {
 }
 
 /** Nobody could look at it: it is not as anything was, and not gone. */
-const unknown: Entry = { kind: 'unreadable', mode: 0, size: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, flags: 0 };
+export const unknown: Entry = { kind: 'unreadable', mode: 0, size: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, flags: 0 };
 
 /** Looks at paths now; what could not be looked at is `unreadable`. Racy entries are marked as in a scan. */
 export async function observe(root: FarRoot, paths: readonly RelPath[]): Promise<Map<RelPath, Found>> {
@@ -77,15 +77,16 @@ export async function readTimed(
 ): Promise<string> {
   const { session, granularityNs } = root;
   const asked = performance.now();
+  let since = 0n;
   let first: string | undefined = '';
   let [from, to] = [0n, 0n];
   // What is told of now was looked at at most so long after the clock was: it takes no longer over there than here. Times
   // beyond that were set by hand (replica/local/stat.ts).
-  const sinceNs = (): bigint => BigInt(Math.ceil((performance.now() - asked) * 1e6));
-  const mark = (entry: Entry): void => markRacy(entry, from, to + sinceNs());
+  const mark = (entry: Entry): void => markRacy(entry, from, to + since);
   const reader = new RecordReader(session.record, (found) => each(found, mark));
   const sink = (piece: Buffer): void => {
     let rest = piece;
+    since = BigInt(Math.ceil((performance.now() - asked) * 1e6));
     if (first !== undefined) {
       const end = rest.indexOf(10);
       first += rest.toString('latin1', 0, end < 0 ? rest.length : end);

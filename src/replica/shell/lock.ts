@@ -4,6 +4,7 @@
  */
 import { monotonicMs } from '../../base/clock.ts';
 import { GuardError, LockstepError } from '../../base/errors.ts';
+import { isOtherBoot } from '../boot.ts';
 import type { OpenRequest } from '../replica.ts';
 import { cannotWrite } from './cannot-write.ts';
 import { lineOf } from './names.ts';
@@ -115,9 +116,7 @@ function ownerIn(bytes: Buffer): Record<string, unknown> | undefined {
 /** An owner on another machine counts as alive: it cannot be asked. */
 async function isAlive(session: Session, tools: Tools, owner: Record<string, unknown>): Promise<boolean> {
   if (owner['host'] !== tools.host) return true;
-  // Unlike in kind, or not known: that says nothing. Node counts from the start of the machine where there is no /proc.
-  const ids = [owner['boot'], tools.boot];
-  if (ids[0] !== ids[1] && ids.every((id) => typeof id === 'string' && /^[\da-f-]{36}$/.test(id))) return false;
+  if (isOtherBoot(String(owner['boot']), tools.boot)) return false;
   const { pid, start } = owner;
   if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid <= 0) return false;
   const { status, output } = await session.run({ code: `alive ${pid}`, limit: 4096 });

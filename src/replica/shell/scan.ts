@@ -24,7 +24,7 @@ import type { Control, ScanRequest, ScanResult } from '../replica.ts';
 import { nothingFound } from '../scan-result.ts';
 import { unreadableRules } from '../unreadable-rules.ts';
 import { complaintOf, isGone, plainReason } from './complaints.ts';
-import { guarded, type FarRoot } from './far-root.ts';
+import { guarded, unknown, type FarRoot } from './far-root.ts';
 import { lineOf } from './names.ts';
 import { prunable } from './prune-names.ts';
 import { BadRecordError, markRacy, RecordReader, type Found } from './records.ts';
@@ -175,7 +175,6 @@ class Scanner {
     const known = this.#dirs.has(path);
     this.#blind.set(path, plainReason(reason));
     if (!known) {
-      const unknown: Entry = { kind: 'unreadable', mode: 0, size: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, flags: 0 };
       this.#dir(parentPath(path)).entries.push([baseName(path), unknown, this.#rootDev]);
     }
     return true;
