@@ -129,9 +129,15 @@ type Tell = (what: string, found: string, advice?: string, verdict?: Finding['ve
 function tellTools({ tools }: ShellReplica, there: Tell): void {
   there('names to tools', tools.xargs ? 'xargs -0' : 'one by one');
   there('walking', tools.walk);
-  there('archives', tools.tar === 'none' ? 'no tar' : tools.tar === 'pax' ? 'tar, with fractions of seconds' : 'tar');
+  there('archives', archivesOf(tools));
   there('digests', tools.digest);
   for (const { tool, cost } of costsOf(tools)) there('missing', tool, cost);
+}
+
+function archivesOf({ tar, cpio }: ShellReplica['tools']): string {
+  if (tar === 'none') return 'no tar';
+  if (tar === 'pax') return 'tar, with fractions of seconds';
+  return cpio ? 'cpio and tar' : 'tar';
 }
 
 function tellRoot({ kind, realPath, reason, dangerous }: RootProbe, there: Tell): void {

@@ -14,11 +14,14 @@ import { contents, history, write } from '../support/tree.ts';
 type Far = Parameters<typeof makeFarShell>[0];
 
 const busyboxPath = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
-/** Busybox's own shell, find and xargs have a stat of their own, so dash runs these, with and without xargs. */
+/**
+ * Busybox's own shell, find and xargs have a stat of their own, so dash runs these, with and without xargs. Its cpio has tests of its
+ * own below.
+ */
 const fars: Record<string, { far: Far; real: string; takes: { tool: string; call: string } }> = {
   gnu: { far: { shell: 'dash', tools: 'gnu' }, real: '/usr/bin/', takes: { tool: 'dd', call: 'bs=' } },
-  'busybox, no xargs': {
-    far: { shell: 'dash', tools: 'busybox', without: 'xargs' },
+  'busybox, no xargs, no cpio': {
+    far: { shell: 'dash', tools: 'busybox', without: 'xargs cpio' },
     real: `${busyboxPath} `,
     takes: { tool: 'dd', call: 'bs=' },
   },
@@ -404,6 +407,85 @@ describe.each(Object.entries(fars))('over %s', (_, far) => {
       await expectHeals(play);
     }),
   );
+});
+
+describe("over busybox's cpio", () => {
+  const far = { far: { shell: 'dash', tools: 'busybox' }, real: `${busyboxPath} ` } as const;
+  const size = 100_000;
+  const given = Object.fromEntries(
+    Array.from({ length: 100 }, (_, i) => [`c${i}`, `${i} of many\n`.repeat(size).slice(0, size)]),
+  );
+  /** Over content, all but the first 200,000 bytes of an archive stay where they are. */
+  const some =
+    `case $PWD in */staging/*) ;; *) exec ${far.real}cpio "$@" ;; esac; ` +
+    `${busyboxPath} dd bs=1000 count=200 iflag=fullblock 2>/dev/null | ${far.real}cpio "$@" 2>/dev/null`;
+
+  it('one that is killed over content: what it was at gets no name, and the next run does', async () =>
+    withKilled(far, { tool: 'cpio', when: '-imu', after: '', instead: some }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      write(pair.a, given);
+      expectFailed(await cut('sync'), /had started was killed/);
+      expect(contents(pair.b)).toEqual({ other: 'o' });
+      await expectHeals(play);
+    }));
+
+  it('what one that gives up has not taken is neither code nor content', async () => {
+    const instead = `${some}; echo x >>../../../n; echo 'cpio: write error' >&2`;
+    return withKilled(far, { tool: 'cpio', when: '-imu', after: '', instead, exits: true }, async (play) => {
+      const { pair, run, cut } = play;
+      write(pair.a, { other: 'o' });
+      expect((await run('sync')).code).toBe(0);
+      write(pair.a, given);
+      const ran = await cut('push');
+      expect(ran.code, ran.stdout).toBe(2);
+      const skips = eventsOf(ran, 'skip');
+      for (const skip of skips) expect(skip).toMatchObject({ side: 'remote', why: 'failed', detail: 'write error' });
+      // It was called once, tar did the rest, and all that is there is whole.
+      const { n, ...there } = contents(pair.b);
+      expect([n, skips.length > 0, skips.length < 100]).toEqual(['x\n', true, true]);
+      expect(Object.keys(there)).toHaveLength(101 - skips.length);
+      expect({ ...given, other: 'o' }).toMatchObject(there);
+      fs.rmSync(path.join(pair.b, 'n'));
+      await expectHeals(play);
+    });
+  });
+
+  it('a time that it cannot say goes to tar', async () =>
+    withPair(async (pair) => {
+      const { program, remove } = makeFarShell(far.far);
+      try {
+        write(pair.a, { old: 'old', now: 'now', far: 'far', 'dir/in': 'in' });
+        // Of a negative number Node makes the present.
+        fs.utimesSync(path.join(pair.a, 'old'), new Date(-86_400_000), new Date(-86_400_000));
+        fs.utimesSync(path.join(pair.a, 'far'), 5_000_000_000, 5_000_000_000);
+        fs.utimesSync(path.join(pair.a, 'dir'), 4_000_000_000, 4_000_000_000);
+        const args = ['push', pair.a, pair.b, '--json', '--state-dir', pair.state, '--agent', 'sh', '--', program];
+        expect((await lockstep(args)).code).toBe(0);
+        const seconds = (name: string): number => fs.statSync(path.join(pair.b, name)).mtimeMs / 1000;
+        expect(['old', 'far', 'dir'].map(seconds)).toEqual([-86_400, 5_000_000_000, 4_000_000_000]);
+        expect(eventsOf(await lockstep(args), 'action')).toEqual([]);
+      } finally {
+        remove();
+      }
+    }));
+
+  it('what is made in a directory that gives its group to what is in it gets that group', async () =>
+    withPair(async (pair) => {
+      const { program, remove } = makeFarShell(far.far);
+      try {
+        fs.mkdirSync(pair.b, { recursive: true });
+        fs.chownSync(pair.b, 0, 1234);
+        fs.chmodSync(pair.b, 0o2775);
+        write(pair.a, { f: 'f', 'dir/in': 'in' });
+        const args = ['push', pair.a, pair.b, '--json', '--state-dir', pair.state, '--agent', 'sh', '--', program];
+        expect((await lockstep(args)).code).toBe(0);
+        for (const name of ['f', 'dir', 'dir/in']) expect(fs.statSync(path.join(pair.b, name)).gid).toBe(1234);
+      } finally {
+        remove();
+      }
+    }));
 });
 
 describe('over gnu', () => {

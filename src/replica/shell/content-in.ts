@@ -164,11 +164,10 @@ class Receiver {
     place: { name: string; mode: number },
     hash: Hash | undefined,
   ): Promise<number> {
-    // First the room: it may bring another archive.
-    await this.#stager.makeRoom(size);
-    const { archive } = this.#stager;
+    const time = mtimeUs(source);
+    const archive = await this.#stager.archiveFor(size, time);
     const start = archive.size;
-    archive.add({ name: place.name, type: 'file', mode: place.mode, size, mtimeUs: mtimeUs(source) });
+    archive.add({ name: place.name, type: 'file', mode: place.mode, size, mtimeUs: time });
     for (let left = size; left > 0;) {
       const piece = await this.#reader.some(left);
       hash?.update(piece);

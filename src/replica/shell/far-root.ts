@@ -29,6 +29,8 @@ export interface FarRoot {
   stagers: number;
   /** Archives that are sent and not answered. */
   unpacking: number;
+  /** Its `cpio` has failed over an archive: others are made for `tar`. */
+  cpioFailed: boolean;
   /** Memory for archives, used over and over: so much that is new each time would have the garbage collector at work. */
   archiveBuffers: Buffer[];
   /** What earlier runs left of large files (partials.ts). */

@@ -89,6 +89,7 @@ export async function openFar(place: FarPlace, request: OpenRequest): Promise<Fa
     hardLinks: true,
     stagers: 0,
     unpacking: 0,
+    cpioFailed: false,
     archiveBuffers: [],
     leftPartials: [],
   };

@@ -14,20 +14,38 @@
  * there (any more), `v`, `w`, `x`, `a` a digit for each name that was still under way (1: as planned), `!` what a tool said.
  */
 export const applyProgram = String.raw`
-stage() { mkdir -p -- "$Q/.lockstep/staging/$1/$2" && S="$Q/.lockstep/staging/$1"; }
+# Whose it is, what is made in it will be.
+stage() {
+  mkdir -p -- "$Q/.lockstep/staging/$1/$2" && S="$Q/.lockstep/staging/$1" || return
+  stat -c '%u %g' -- "$S/$2" 2>/dev/null || :
+}
 # Content of small files and links, as an archive. Busybox cuts modes by the umask for ordinary users, -p or not; staging
 # itself is its owner's alone.
-extract() { take "$1" | (umask 0; cd -P -- "$S" && untar || cat >/dev/null; while IFS= read -r W; do :; done); }
+untar() { take "$1" | (umask 0; cd -P -- "$S" && extract tar -xpof - || cat >/dev/null; while IFS= read -r W; do :; done); }
+# The same for busybox's cpio, which reads it to its last byte and not one further. Having failed, it has left some of it: up to
+# the line behind it, which is like nothing else, that is read over, and so are those that are on their way.
+uncpio() {
+  if [ -n "$CPIOBAD" ]; then take "$1" >/dev/null; us=1
+  else E=$(umask 0; cd -P -- "$S" && extract cpio -imu); us=$?; [ -z "$E" ] || printf '%s\n' "$E"; fi
+  IFS= read -r W || bye
+  [ "$W" != "$M behind" ] || return $us
+  [ $us != 0 ] || kill -TERM $$
+  CPIOBAD=1
+  while :; do
+    case $W in *"$M behind") return $us ;; esac
+    IFS= read -r W || bye
+  done
+}
 # A few processes for each archive, and no more: what is said of it is cut short by the shell.
-untar() {
-  E=$(tar -xpof - 2>&1); ts=$?
+extract() {
+  E=$("$@" 2>&1); xs=$?
   if [ @{#E} -gt 4000 ]; then
     case $E in *'No space left'*) f="@{nl}No space left on device" ;; *) f= ;; esac
     E=$(printf '%.4000s' "$E"); E=@{E%"$nl"*}$f
   fi
   [ -z "$E" ] || printf '%s\n' "$E"
-  [ $ts -lt 126 ] || echo "tar was killed ($ts)"
-  return $ts
+  [ $xs -lt 126 ] || echo "$1 was killed ($xs)"
+  return $xs
 }
 # A file that is being put together: in staging, or in partial, which outlives us.
 target() { line; case $N in partial/*) N=$Q/.lockstep/$N ;; *) N=$S/$N ;; esac; }

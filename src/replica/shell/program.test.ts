@@ -84,11 +84,38 @@ it('a name that nobody could read is not the root', () => {
 });
 
 it('what is parked is there when everything else is put away', () => {
-  const park = 'stage run b1; mkdir "$S/parked"; echo only >"$S/parked/1"; printf f >"$S/parked/1.name"';
+  const park = 'stage run b1 >/dev/null; mkdir "$S/parked"; echo only >"$S/parked/1"; printf f >"$S/parked/1.name"';
   const show = '(trap - EXIT; find .lockstep -type f)';
   expect(run(`${opened}; ${park}; unstage; ${show}`, Buffer.alloc(0)).stdout.toString().split('\n').sort()).toEqual([
     '',
     '.lockstep/staging/run/parked/1',
     '.lockstep/staging/run/parked/1.name',
   ]);
+});
+
+describe('an archive for cpio', () => {
+  const staged = `${opened}; stage run b1 >/dev/null`;
+  const archive = randomBytes(300_000);
+  const stream = Buffer.concat([archive, Buffer.from('m behind\n'), archive, Buffer.from('m behind\nafter')]);
+  const two = `uncpio ${archive.length}; echo "status $?"; uncpio ${archive.length}; echo "status $?"; cat`;
+
+  it.each([
+    [
+      'takes all',
+      'head -c 300000 >/dev/null; echo "12 blocks" >&2',
+      ['12 blocks', 'status 0', '12 blocks', 'status 0'],
+    ],
+    ['gives up', 'head -c 5000 >/dev/null; echo no >&2; exit 1', ['no', 'status 1', 'status 1']],
+    ['gives up in the end', 'head -c 300000 >/dev/null; exit 1', ['status 1', 'status 1']],
+    ['does nothing', 'exit 1', ['status 1', 'status 1']],
+    ['is killed', 'head -c 5000 >/dev/null; kill -9 $$', ['cpio was killed (137)', 'status 137', 'status 1']],
+  ])('that %s is over at its end', (_, cpio, said) => {
+    const { stdout } = run(`${staged}; ${two}`, stream, { cpio });
+    expect(stdout.toString().split('\n')).toEqual([...said, 'after']);
+  });
+
+  it('that is said to be done and is not ends everything', () => {
+    const { stdout } = run(`${staged}; ${two}`, stream, { cpio: 'head -c 5000 >/dev/null' });
+    expect(stdout.toString()).toBe('');
+  });
 });

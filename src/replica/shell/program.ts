@@ -34,7 +34,7 @@ nl='
 '
 IFS=' 	'$nl
 F='%f %s %i %d %y %z'
-S= R= Q= LOCK= MADE= BEAT= HARD=1 MVT= DEAD= START=@{PWD%/}
+S= R= Q= LOCK= MADE= BEAT= HARD=1 MVT= DEAD= CPIOBAD= START=@{PWD%/}
 mv -T 2>&1 </dev/null | grep -q 'nvalid opt\|nrecognized opt' || MVT=-T
 # DEAD: something that the command ran was killed. What it started may live on and write into what is answered next, and what it
 # has not told of would be taken for gone: such an answer is the last one (session.ts).
@@ -113,6 +113,7 @@ facts() {
   f findexec "$(find / -prune -exec stat -c %n {} + 2>/dev/null)"
   f stat "$(stat -c '%f' / 2>/dev/null)"
   f tar "$(tar --version 2>&1 </dev/null | { IFS= read -r W; printf %s "$W"; })"
+  f cpio "$(case $(cpio --help 2>&1 </dev/null) in *BusyBox*) printf '070701%088d0000000b%08dTRAILER!!!\0\0\0\0x' 0 0 | { cpio -imu 2>/dev/null; cat; } ;; esac)"
   f touch "$(touch -c -d @1577836800.25 /proc/lockstep-none 2>/dev/null && echo fine || { touch -c -d @1577836800 /proc/lockstep-none 2>/dev/null && echo seconds; } || echo old)"
   f sha "$(printf abc | sha256sum 2>/dev/null)"
   f openssl "$(printf abc | openssl dgst -sha256 -r 2>/dev/null)"

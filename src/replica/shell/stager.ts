@@ -1,12 +1,14 @@
 /** Putting things into staging over there: archives of many, and single large files. */
 import { baseName, parentPath, type RelPath } from '../../tree/path.ts';
 import type { Failure } from '../replica.ts';
-import { ArchiveWriter } from './tar.ts';
+import type { ArchiveWriter } from './archive.ts';
+import { CpioWriter, type CpioOptions } from './cpio.ts';
 import { cutShort, readTimed, type FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
 import type { Found } from './records.ts';
 import type { Answer } from './session.ts';
 import { plainReason } from './complaints.ts';
+import { TarWriter } from './tar.ts';
 import { touchTime } from './touch-time.ts';
 
 /** An archive is sent once it has so much: soon where there is nothing to do over there, else fewer larger ones. */
@@ -30,6 +32,8 @@ export class Stager {
   /** The archive that is being filled. */
   #archive: ArchiveWriter | undefined;
   #made = false;
+  /** Whose things are that are made in staging, as far as that is known: not always ours, nor of our group. */
+  #owner: CpioOptions | undefined;
   #count = 0;
   /** What the tools have complained of, newest last. */
   readonly complaints: string[] = [];
@@ -47,17 +51,20 @@ export class Stager {
     this.#own = `b${root.stagers}`;
   }
 
-  /** The archive that is being filled; ask for room first. */
-  get archive(): ArchiveWriter {
-    this.#archive ??= this.#fresh();
+  /** An archive with room for so much more, of something that was changed then. What is full is sent. */
+  async archiveFor(size: number, mtimeUs: bigint): Promise<ArchiveWriter> {
+    const most = this.#root.unpacking === 0 ? archiveBytes.idle : archiveBytes.busy;
+    const current = this.#archive;
+    if (current !== undefined && (current.size + size > most || !current.holds(mtimeUs))) await this.send();
+    this.#archive ??= this.#fresh(mtimeUs);
     return this.#archive;
   }
 
   /** A directory, to be filled; with a time it is complete, and gets that. */
   async dir(name: string, mode: number, mtimeUs: bigint | undefined): Promise<void> {
     if (this.#root.tools.tar !== 'none') {
-      await this.makeRoom(0);
-      this.archive.add({ name, type: 'dir', mode, size: 0, mtimeUs: mtimeUs ?? BigInt(Date.now()) * 1000n });
+      const time = mtimeUs ?? BigInt(Date.now()) * 1000n;
+      (await this.archiveFor(0, time)).add({ name, type: 'dir', mode, size: 0, mtimeUs: time });
       return;
     }
     const { session, tools } = this.#root;
@@ -71,8 +78,7 @@ export class Stager {
 
   async link(name: string, target: string, mtimeUs: bigint): Promise<void> {
     if (this.#root.tools.tar !== 'none') {
-      await this.makeRoom(0);
-      this.archive.add({ name, type: 'symlink', mode: 0o777, size: 0, mtimeUs, target });
+      (await this.archiveFor(0, mtimeUs)).add({ name, type: 'symlink', mode: 0o777, size: 0, mtimeUs, target });
       return;
     }
     const code = `linkto ${touchTime(this.#root.tools.touch, mtimeUs)}`;
@@ -101,14 +107,11 @@ export class Stager {
     if (this.#made) return;
     const { session, request } = this.#root;
     await session.must({ code: 'own', limit: 1 << 16 }, 'write into .lockstep');
-    await session.must({ code: `stage ${request.runId} ${this.#own}` }, 'make a directory for staging');
+    const made = { code: `stage ${request.runId} ${this.#own}`, limit: 1 << 16 };
+    const owner = (await session.must(made, 'make a directory for staging')).toString('latin1').trim();
+    const [, uid, gid] = /^(\d{1,10}) (\d{1,10})$/.exec(owner) ?? [];
+    if (uid !== undefined && gid !== undefined) this.#owner = { uid: Number(uid), gid: Number(gid) };
     this.#made = true;
-  }
-
-  /** Sends what is there when so much more would be too much. */
-  async makeRoom(size: number): Promise<void> {
-    const most = this.#root.unpacking === 0 ? archiveBytes.idle : archiveBytes.busy;
-    if (this.#archive !== undefined && this.#archive.size + size > most) await this.send();
   }
 
   /** Everything is in staging afterwards, or complained of. @throws LockstepError `io` when a tool was killed over it */
@@ -210,35 +213,42 @@ export class Stager {
   /** Sends what is gathered: it is on its way afterwards. */
   async send(): Promise<void> {
     if (this.#archive === undefined || this.#archive.size === 0) return;
-    const archive = this.#archive.finish();
-    // On its way until it is answered: the next one gets memory of its own.
-    const { memory } = this.#archive;
+    const archive = this.#archive;
     this.#archive = undefined;
     // One is being taken over there, one is on its way behind it, one is being filled.
     await this.#sentBefore;
     this.#sentBefore = this.#sending;
-    this.#sending = this.#unpack(archive, memory);
+    this.#sending = this.#unpack(archive);
     this.#sending.catch(() => undefined);
   }
 
-  async #unpack(archive: Buffer, memory: Buffer): Promise<void> {
+  async #unpack(archive: ArchiveWriter): Promise<void> {
     const { session } = this.#root;
+    const bytes = archive.finish();
     this.#root.unpacking += 1;
     try {
-      const command = { code: `extract ${archive.length}`, input: archive, limit: 1 << 20 };
-      this.#complain((await session.run(command)).output);
+      if (archive instanceof CpioWriter) {
+        const input = [bytes, Buffer.from(`${session.marker} behind\n`)];
+        const { status, output } = await session.run({ code: `uncpio ${bytes.length}`, input, limit: 1 << 20 });
+        this.#complain(output);
+        if (status !== 0) this.#root.cpioFailed = true;
+      } else {
+        const command = { code: `untar ${bytes.length}`, input: bytes, limit: 1 << 20 };
+        this.#complain((await session.run(command)).output);
+      }
     } finally {
       this.#root.unpacking -= 1;
     }
-    this.#root.archiveBuffers.push(memory);
+    // On its way until it was answered: another one had memory of its own.
+    this.#root.archiveBuffers.push(archive.memory);
   }
 
   #complain(output: Buffer): void {
     for (const line of output.toString('utf8').split('\n')) {
       const text = line.trim();
       // Nor does what could not be stored in the end.
-      if (/^(?:tar|touch|chmod) was killed \(\d+\)$|cannot close/i.test(text)) this.#killed = text;
-      if (text === '' || /implausibly old|in the future/.test(text)) continue;
+      if (/^(?:tar|cpio|touch|chmod) was killed \(\d+\)$|cannot close/i.test(text)) this.#killed = text;
+      if (text === '' || /implausibly old|in the future|^\d+ blocks$/.test(text)) continue;
       const reason = plainReason(text.split(': ').pop() ?? '');
       this.complaints.push(reason);
       if (/no space left|quota exceeded/i.test(text))
@@ -246,10 +256,14 @@ export class Stager {
     }
   }
 
-  #fresh(): ArchiveWriter {
-    const { tools, archiveBuffers } = this.#root;
+  #fresh(mtimeUs: bigint): ArchiveWriter {
+    const { tools, archiveBuffers, cpioFailed } = this.#root;
     const { uid, gid, tar, tarNegative } = tools;
     const memory = archiveBuffers.pop() ?? Buffer.allocUnsafeSlow(1 << 16);
-    return new ArchiveWriter({ uid, gid, pax: tar === 'pax', negative: tarNegative }, memory);
+    if (tools.cpio && tar === 'plain' && this.#owner !== undefined && !cpioFailed) {
+      const archive = new CpioWriter(this.#owner, memory);
+      if (archive.holds(mtimeUs)) return archive;
+    }
+    return new TarWriter({ uid, gid, pax: tar === 'pax', negative: tarNegative }, memory);
   }
 }

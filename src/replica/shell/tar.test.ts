@@ -4,12 +4,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { ArchiveWriter, type ArchiveOptions } from './tar.ts';
+import { TarWriter, type TarOptions } from './tar.ts';
 
-function extracted(options: Pick<ArchiveOptions, 'pax' | 'negative'>, fill: (archive: ArchiveWriter) => void): string {
+function extracted(options: Pick<TarOptions, 'pax' | 'negative'>, fill: (archive: TarWriter) => void): string {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-tar-'));
   onTestFinished(() => fs.rmSync(dir, { recursive: true }));
-  const archive = new ArchiveWriter(
+  const archive = new TarWriter(
     { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, ...options },
     Buffer.alloc(512),
   );
@@ -18,7 +18,7 @@ function extracted(options: Pick<ArchiveOptions, 'pax' | 'negative'>, fill: (arc
   return dir;
 }
 
-function addFile(archive: ArchiveWriter, name: string, text: string, mtimeUs: bigint): void {
+function addFile(archive: TarWriter, name: string, text: string, mtimeUs: bigint): void {
   const content = Buffer.from(text);
   archive.add({ name, type: 'file', mode: 0o640, size: content.length, mtimeUs });
   archive.content(content);

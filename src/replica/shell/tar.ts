@@ -1,5 +1,6 @@
 /** Archives for the far `tar`: what every one of them has understood for thirty years, and the headers of today where it knows them. */
 import { encodeName } from '../../tree/path.ts';
+import { ArchiveWriter, type ArchiveEntry } from './archive.ts';
 
 const blockBytes = 512;
 const recordBytes = 20 * blockBytes;
@@ -7,17 +8,7 @@ const recordBytes = 20 * blockBytes;
 const takenBytes = 4 * recordBytes;
 const worthRounding = 1 << 20;
 
-export interface ArchiveEntry {
-  /** Relative; never begins with a slash or dash. */
-  name: string;
-  type: 'file' | 'dir' | 'symlink';
-  mode: number;
-  size: number;
-  mtimeUs: bigint;
-  target?: string;
-}
-
-export interface ArchiveOptions {
+export interface TarOptions {
   uid: number;
   gid: number;
   /** The far side knows pax headers: times with fractions. */
@@ -26,18 +17,16 @@ export interface ArchiveOptions {
   negative: boolean;
 }
 
-/** One archive, made in memory. */
-export class ArchiveWriter {
-  readonly #options: ArchiveOptions;
+export class TarWriter extends ArchiveWriter {
+  readonly #options: TarOptions;
   /** A header, but for what is the entry's own. */
   readonly #blank = Buffer.alloc(blockBytes);
   /** The sum of its bytes. */
   readonly #blankSum: number;
-  #buffer: Buffer;
-  #used = 0;
 
   /** @param memory for as much as fits in; more is taken when it is full */
-  constructor(options: ArchiveOptions, memory: Buffer) {
+  constructor(options: TarOptions, memory: Buffer) {
+    super(memory);
     this.#options = options;
     octal(this.#blank, 108, 8, options.uid);
     octal(this.#blank, 116, 8, options.gid);
@@ -45,20 +34,13 @@ export class ArchiveWriter {
     this.#blank.write('        ', 148, 'latin1');
     this.#blank.write('ustar  \0', 257, 'latin1');
     this.#blankSum = sumOf(this.#blank, 0, blockBytes);
-    this.#buffer = memory;
   }
 
-  /** Bytes so far. */
-  get size(): number {
-    return this.#used;
+  /** What it cannot say becomes 1970. */
+  holds(): boolean {
+    return true;
   }
 
-  /** Where the archive stands; `undo` goes back to it. */
-  undo(to: number): void {
-    this.#used = to;
-  }
-
-  /** Adds an entry; for a file, its content follows through `content` and `endContent`. */
   add(entry: ArchiveEntry): void {
     const name = encodeName(entry.type === 'dir' ? `${entry.name}/` : entry.name);
     const target = encodeName(entry.target ?? '');
@@ -80,29 +62,16 @@ export class ArchiveWriter {
     });
   }
 
-  /** Room for the next bytes of a file's content, to be filled. */
-  content(bytes: Uint8Array): void {
-    this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#used);
-    this.#used += bytes.length;
-  }
-
   endContent(size: number): void {
-    this.#zeros((blockBytes - (size % blockBytes)) % blockBytes);
+    this.zeros((blockBytes - (size % blockBytes)) % blockBytes);
   }
 
-  /** The whole archive: a view that is good until the next use. */
   finish(): Buffer {
-    this.#zeros(2 * blockBytes);
+    this.zeros(2 * blockBytes);
     // GNU tar reads twenty blocks at a time. A large one is rounded up so that one `dd` can take it (program.ts).
-    const unit = this.#used < worthRounding ? recordBytes : takenBytes;
-    this.#zeros((unit - (this.#used % unit)) % unit);
-    return this.#buffer.subarray(0, this.#used);
-  }
-
-  /** Its memory, for another one, when nobody looks at this one any more. */
-  get memory(): Buffer {
-    return this.#buffer;
+    const unit = this.used < worthRounding ? recordBytes : takenBytes;
+    this.zeros((unit - (this.used % unit)) % unit);
+    return this.buffer.subarray(0, this.used);
   }
 
   #pax(record: string): void {
@@ -117,13 +86,13 @@ export class ArchiveWriter {
     const size = name.length + 1;
     this.#header({ name: Buffer.from('././@LongLink'), target: empty, mode: 0, size, seconds: 0n, type });
     this.content(name);
-    this.#zeros(1);
+    this.zeros(1);
     this.endContent(size);
   }
 
   #header(h: { name: Buffer; target: Buffer; mode: number; size: number; seconds: bigint; type: string }): void {
-    this.#reserve(blockBytes);
-    const block = this.#buffer.subarray(this.#used, this.#used + blockBytes);
+    this.reserve(blockBytes);
+    const block = this.buffer.subarray(this.used, this.used + blockBytes);
     block.set(this.#blank);
     block.set(h.name, 0);
     octal(block, 100, 8, h.mode);
@@ -135,20 +104,7 @@ export class ArchiveWriter {
     const sum =
       this.#blankSum + sumOf(block, 0, 108) + sumOf(block, 124, 148) + sumOf(block, 156, 157 + h.target.length);
     octal(block, 148, 7, sum);
-    this.#used += blockBytes;
-  }
-
-  #zeros(count: number): void {
-    this.#reserve(count);
-    this.#buffer.fill(0, this.#used, this.#used + count);
-    this.#used += count;
-  }
-
-  #reserve(count: number): void {
-    if (this.#used + count <= this.#buffer.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#used + count));
-    grown.set(this.#buffer.subarray(0, this.#used));
-    this.#buffer = grown;
+    this.used += blockBytes;
   }
 }
 

@@ -16,6 +16,8 @@ export interface Tools {
   tar: 'none' | 'plain' | 'pax';
   /** `tar` reads times before 1970 without pax headers. Others may take such a header for a broken archive. */
   tarNegative: boolean;
+  /** Busybox's `cpio`, which reads an archive to its end and no further. */
+  cpio: boolean;
   touch: TouchKind;
   digest: 'sha256sum' | 'openssl' | 'none';
   host: string;
@@ -55,6 +57,7 @@ export function parseTools(text: string): Tools {
     walk: hasPrintf ? 'find-printf' : hasExec && hasStat ? 'find-stat' : 'shell',
     tar: tarOf(tarSays),
     tarNegative: /busybox/i.test(tarSays),
+    cpio: value('cpio') === 'x',
     touch: value('touch') === 'fine' ? 'fine' : value('touch') === 'seconds' ? 'seconds' : 'old',
     digest: value('sha').startsWith(ofAbc) ? 'sha256sum' : value('openssl').startsWith(ofAbc) ? 'openssl' : 'none',
     host: value('host'),
