@@ -59,6 +59,14 @@ export function isValidName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !name.includes('\0');
 }
 
+/**
+ * True for names that some file system may take for `.lockstep`: without regard to case, and to what HFS+ leaves out. Where it is not
+ * known what a file system does, whoever is not trusted is not to have them.
+ */
+export function maybeOwn(name: string): boolean {
+  return name === ownDirectory || name.replace(/[^\x20-\x7e]/g, '').toLowerCase() === ownDirectory;
+}
+
 /** True for a path that stays inside its root and does not touch Lockstep's own directory. */
 export function isSafePath(path: RelPath): boolean {
   return path !== '' && path.split('/').every((name) => isValidName(name) && name !== ownDirectory);

@@ -143,7 +143,7 @@ describe('95: the lock', () => {
         const free = `if (!fs.existsSync('${freed}')) { fs.writeFileSync('${freed}', ''); fs.rmSync('${lockOf(root)}'); }`;
         const env = injecting(
           pair.dir,
-          { call: 'readFileSync', match: /\.lockstep\/lock utf8$/, run: free },
+          { call: 'openSync', match: /\.lockstep\/lock \d+$/, run: free },
           { call: 'linkSync', match: /\.lockstep\/lock$/, nth: 'every', run: take },
           { call: 'rmSync', match: /\.lockstep\/lock /, nth: 'every', run: take },
         );

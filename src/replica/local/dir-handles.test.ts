@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -40,4 +41,25 @@ describe('DirHandles', () => {
       expect(inode(handles.enter(deep(depth)))).toBe(inode(path.join(root, deep(depth))));
     }
   });
+});
+
+// A mount of it over another name is one directory with two names, as on a file system that folds case.
+it.runIf(process.getuid?.() === 0)("is never in Lockstep's own directory by another name", () => {
+  const root = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-handles-'));
+  const other = path.join(root, '.LOCKSTEP');
+  for (const name of ['.lockstep/staging', '.LOCKSTEP', 'twin/.LOCKSTEP'])
+    fs.mkdirSync(path.join(root, name), { recursive: true });
+  const handles = new DirHandles(root);
+  try {
+    expect(handles.enter('.LOCKSTEP')).not.toBe('');
+    expect(handles.enter('twin/.LOCKSTEP')).not.toBe('');
+    execFileSync('mount', ['--bind', path.join(root, '.lockstep'), other]);
+    handles.forget('.LOCKSTEP');
+    expect(() => handles.enter('.LOCKSTEP')).toThrow(/Lockstep's own/);
+    expect(() => handles.locate('.LOCKSTEP/staging/x')).toThrow(/Lockstep's own/);
+  } finally {
+    handles.close();
+    execFileSync('umount', [other]);
+    fs.rmSync(root, { recursive: true });
+  }
 });

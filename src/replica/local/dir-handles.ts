@@ -9,7 +9,7 @@
 import fs from 'node:fs';
 import { monotonicMs } from '../../base/clock.ts';
 import { LockstepError } from '../../base/errors.ts';
-import { baseName, joinPath, parentPath, type RelPath } from '../../tree/path.ts';
+import { baseName, joinPath, ownDirectory, parentPath, type RelPath } from '../../tree/path.ts';
 import { toFs } from './fs-path.ts';
 
 /** Linux only and not among Node's constants: a handle that needs no read permission and opens nothing. */
@@ -107,8 +107,21 @@ export class DirHandles {
       this.forget(dir);
     }
     const handle = openDirectory(path, true);
+    if (parent === this.#root.prefix && this.#isOwn(dir, handle)) {
+      closeHandle(handle);
+      throw new LockstepError('io', `this file system takes it for ${ownDirectory}, which is Lockstep's own`, {
+        path: dir,
+      });
+    }
     this.#keep(dir, handle);
     return handle.prefix;
+  }
+
+  /** Another name of Lockstep's own directory: without regard to case, or shortened (FAT). Nobody's content goes there. */
+  #isOwn(dir: RelPath, handle: Handle): boolean {
+    if (dir === ownDirectory) return false;
+    const own = fs.lstatSync(`${this.#root.prefix}/${ownDirectory}`, { bigint: true, throwIfNoEntry: false });
+    return own?.isDirectory() === true && own.ino === handle.ino;
   }
 
   /** From now on nothing that was seen earlier counts: each directory is first checked to be still what its path names. */

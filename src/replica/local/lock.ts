@@ -12,7 +12,7 @@ import { errnoCode, GuardError, LockstepError, reasonOf } from '../../base/error
 import type { OwnDirectory } from './own-directory.ts';
 import { isOtherBoot } from '../boot.ts';
 import { bootId, processStart } from './platform.ts';
-import { readFileIfPresent } from './read.ts';
+import { readOwnFile } from './read.ts';
 
 /** Its name in `.lockstep/`. */
 export const lockFile = 'lock';
@@ -112,7 +112,7 @@ function takeOrRefuse(own: OwnDirectory, request: LockRequest): void {
 
 /** What is removed is what was looked at: where there is none any more, another one may have come by now. */
 function removeIfStill(path: string, text: string): void {
-  if (readFileIfPresent(path) === text) fs.rmSync(path, { force: true });
+  if (readOwnFile(path) === text) fs.rmSync(path, { force: true });
 }
 
 /** Frees the lock if it is still this run's. */
@@ -156,7 +156,7 @@ function readOwner(path: string): LockOwner | undefined {
 
 /** @returns without an owner what is no lock (a crash of the machine can leave it empty): nobody can be said to hold it */
 function found(path: string): { text: string; owner: LockOwner | undefined } | undefined {
-  const text = readFileIfPresent(path);
+  const text = readOwnFile(path);
   if (text === undefined) return undefined;
   try {
     const owner: unknown = JSON.parse(text);

@@ -16,10 +16,20 @@ import { crypto } from '../../base/builtins.ts';
 import { errnoCode, GuardError, LockstepError, reasonOf } from '../../base/errors.ts';
 import { ownDirectory } from '../../tree/path.ts';
 import { readNames } from './names.ts';
-import { readFileIfPresent } from './read.ts';
+import { readOwnFile } from './read.ts';
+import { lstatIfPresent } from './stat.ts';
 import { toFs } from './fs-path.ts';
 import { timeArgument } from './utime.ts';
 
+/** Its directories. */
+const directories = ['staging', 'partial', 'links', 'history'];
+
+/**
+ * Invariant: nothing outside the root is read, written or removed by way of what lies in it. A tree that came from somewhere else (an archive, a
+ * clone) may bring a `.lockstep` of its own, with symlinks in it. So every directory below is seen to be one before something in it is
+ * touched, files are read without following links, written as new ones and renamed, and what is removed recursively
+ * is not followed. (Who may write into `.lockstep` while we are at work could still put a link there in between; that is its owner.)
+ */
 export class OwnDirectory {
   /** Path of `.lockstep`, through the root's handle. */
   readonly path: string;
@@ -39,13 +49,12 @@ export class OwnDirectory {
     this.plainPath = `${root}/${ownDirectory}`;
     this.path = `${rootPrefix}/${ownDirectory}`;
     const stats = this.#look();
-    if (stats !== undefined && !stats.isDirectory()) {
-      throw new LockstepError('state', `${this.plainPath} is not a directory`, {
-        path: this.plainPath,
-        hint: `Lockstep keeps its history and staging there: rename or remove it.`,
-      });
-    }
     this.#exists = stats !== undefined;
+    if (stats === undefined) return;
+    if (!stats.isDirectory()) throw this.#noDirectory([]);
+    unlessForbidden(() => {
+      for (const name of directories) if (this.#isDirectory([name]) === false) throw this.#noDirectory([name]);
+    });
   }
 
   #look(): fs.Stats | undefined {
@@ -67,16 +76,16 @@ export class OwnDirectory {
   /** Path of a directory below, made with its parents if needed. */
   ensure(...names: string[]): string {
     this.#create();
-    let path = this.path;
-    for (const name of names) {
-      path = `${path}/${name}`;
-      makeDirectory(path);
+    for (let depth = 1; depth <= names.length; depth += 1) {
+      const part = names.slice(0, depth);
+      makeDirectory(this.#pathOf(part));
+      if (this.#isDirectory(part) === false) throw this.#noDirectory(part);
     }
-    return path;
+    return this.#pathOf(names);
   }
 
   read(...names: string[]): string | undefined {
-    return this.#exists ? readFileIfPresent([this.path, ...names].join('/')) : undefined;
+    return unlessForbidden(() => (this.#isReached(names) ? readOwnFile(this.#pathOf(names)) : undefined));
   }
 
   /** Replaces a small file atomically, and has it stored. */
@@ -99,18 +108,18 @@ export class OwnDirectory {
 
   /** Names in a directory below; empty when it is not there. */
   list(...names: string[]): string[] {
-    if (!this.#exists) return [];
+    if (!this.#isReached(names) || this.#isDirectory(names) === false) return [];
     try {
-      return readNames([this.path, ...names].join('/'));
+      return readNames(this.#pathOf(names));
     } catch (error) {
       if (errnoCode(error) === 'ENOENT') return [];
       throw error;
     }
   }
 
-  /** Removes a directory below with everything in it. */
+  /** Removes what is below with everything in it; of a link only that. */
   remove(...names: string[]): void {
-    if (this.#exists) fs.rmSync([this.path, ...names].join('/'), { recursive: true, force: true });
+    if (this.#isReached(names)) fs.rmSync(this.#pathOf(names), { recursive: true, force: true });
   }
 
   /** Removes `.lockstep` itself if nothing but its `.gitignore` is left in it. */
@@ -125,6 +134,28 @@ export class OwnDirectory {
     this.#exists = false;
   }
 
+  #pathOf(names: readonly string[]): string {
+    return [this.path, ...names].join('/');
+  }
+
+  /** Is that a directory, and no link to one? undefined: there is nothing. */
+  #isDirectory(names: readonly string[]): boolean | undefined {
+    return lstatIfPresent(this.#pathOf(names))?.isDirectory();
+  }
+
+  /** Everything above it is a directory. */
+  #isReached(names: readonly string[]): boolean {
+    return this.#exists && names.every((_, depth) => depth === 0 || this.#isDirectory(names.slice(0, depth)) === true);
+  }
+
+  #noDirectory(names: readonly string[]): LockstepError {
+    const path = [this.plainPath, ...names].join('/');
+    return new LockstepError('state', `${path} is not a directory`, {
+      path,
+      hint: 'Lockstep keeps its history and staging there, and follows no symbolic link to it: rename or remove it.',
+    });
+  }
+
   #removeEmpty(name: string): void {
     try {
       fs.rmdirSync(`${this.path}/${name}`);
@@ -136,33 +167,50 @@ export class OwnDirectory {
 
   #create(): void {
     if (this.#exists) return;
-    this.#keepingRootTime(() => {
-      try {
-        fs.mkdirSync(this.path, { mode: 0o700 });
-      } catch (error) {
-        if (errnoCode(error) !== 'EEXIST') {
-          throw new LockstepError('io', `cannot write into ${this.#root}: ${reasonOf(error)}`, {
-            path: this.#root,
-            hint: 'Check its permissions and that it is not mounted read-only.',
-            cause: error,
-          });
-        }
-      }
-    });
-    fs.writeFileSync(`${this.path}/.gitignore`, '*\n');
+    // Somebody else's that came in this moment has one already, if it needs one.
+    if (this.#keepingRootTime(() => this.#make())) {
+      fs.writeFileSync(`${this.path}/.gitignore`, '*\n', { flag: 'wx' });
+    }
+    if (this.#isDirectory([]) === false) throw this.#noDirectory([]);
     this.#exists = true;
   }
 
+  /** @returns whether it was not there yet */
+  #make(): boolean {
+    try {
+      fs.mkdirSync(this.path, { mode: 0o700 });
+      return true;
+    } catch (error) {
+      if (errnoCode(error) === 'EEXIST') return false;
+      throw new LockstepError('io', `cannot write into ${this.#root}: ${reasonOf(error)}`, {
+        path: this.#root,
+        hint: 'Check its permissions and that it is not mounted read-only.',
+        cause: error,
+      });
+    }
+  }
+
   /** Our coming and going must not look like a change of the user's directory. */
-  #keepingRootTime(act: () => void): void {
+  #keepingRootTime<T>(act: () => T): T {
     const { atimeMs, mtimeNs } = fs.statSync(this.#rootPrefix, { bigint: true });
-    act();
+    const result = act();
     try {
       fs.utimesSync(this.#rootPrefix, Number(atimeMs) / 1000, timeArgument(mtimeNs / 1000n));
     } catch (error) {
       // Somebody else's directory that we may write to: only its owner may set its time.
       if (errnoCode(error) !== 'EPERM') throw error;
     }
+    return result;
+  }
+}
+
+/** Somebody else's `.lockstep`, which need not concern who only reads the root. */
+function unlessForbidden<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (errnoCode(error) === 'EACCES') return undefined;
+    throw error;
   }
 }
 

@@ -1,10 +1,40 @@
 import fs from 'node:fs';
-import { errnoCode } from '../../base/errors.ts';
+import { errnoCode, LockstepError } from '../../base/errors.ts';
 
 /** A small text file, or undefined when it is not there (or may not be read). */
 export function readFileIfPresent(path: string): string | undefined {
+  return unlessAbsent(() => fs.readFileSync(path, 'utf8'));
+}
+
+/**
+ * A small file in `.lockstep`. Whoever made the tree may have made that, too: no symlink is followed, and a FIFO is not waited for.
+ *
+ * @returns undefined when it is not there (or may not be read)
+ * @throws LockstepError `state` when a symlink is there
+ */
+export function readOwnFile(path: string): string | undefined {
   try {
-    return fs.readFileSync(path, 'utf8');
+    return unlessAbsent(() => {
+      const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+      try {
+        return fs.readFileSync(fd, 'utf8');
+      } finally {
+        fs.closeSync(fd);
+      }
+    });
+  } catch (error) {
+    if (errnoCode(error) !== 'ELOOP') throw error;
+    throw new LockstepError('state', `${path} is a symbolic link, and none is followed there`, {
+      path,
+      hint: 'Lockstep has not made it: find out who has, and remove it.',
+      cause: error,
+    });
+  }
+}
+
+function unlessAbsent(read: () => string): string | undefined {
+  try {
+    return read();
   } catch (error) {
     const code = errnoCode(error);
     if (code === 'ENOENT' || code === 'EACCES' || code === 'ENOTDIR' || code === 'EISDIR') return undefined;

@@ -15,7 +15,7 @@ import { baseName, isSafePath, isValidName, joinPath, parentPath, type RelPath }
 import type { ApplyBatch, ApplyStep, Control, Failure, FileDigest, StepResult } from '../replica.ts';
 import { wantedContent } from '../wanted-content.ts';
 import { isAs } from './is-as.ts';
-import { Changes, tooLong } from './changes.ts';
+import { Changes, unfit } from './changes.ts';
 import type { ContentTask, Received } from './content-in.ts';
 import { observe, type FarRoot } from './far-root.ts';
 import type { FarHistory } from './history.ts';
@@ -129,7 +129,7 @@ class FarApplier {
       };
       for (const step of steps) {
         // One name that is too long for a `tar` costs all that follows it in the archive.
-        if (!isSafePath(step.path) || tooLong(this.#root, step.path) !== undefined) continue;
+        if (!isSafePath(step.path) || unfit(this.#root, step.path) !== undefined) continue;
         const parent = parentPath(step.path);
         if (step.op === 'unit') {
           const outer = inContainer.get(parent);
@@ -141,7 +141,7 @@ class FarApplier {
           await this.#stager.dir(place, syncedMode(step.source) | 0o700, undefined);
           for (const [name, entry] of new Listing(step.listing).entries()) {
             if (entry.kind !== 'symlink' || !isValidName(name)) continue;
-            if (tooLong(this.#root, joinPath(step.path, name)) !== undefined) continue;
+            if (unfit(this.#root, joinPath(step.path, name)) !== undefined) continue;
             links.push({ place: `${place}/${name}`, source: entry });
           }
         } else if (step.op === 'put' || step.op === 'link') {
@@ -182,7 +182,7 @@ class FarApplier {
       earlier,
       signal: this.#control.signal,
       placeOf: ({ to, source }) => {
-        if (tooLong(this.#root, to) !== undefined) return undefined;
+        if (unfit(this.#root, to) !== undefined) return undefined;
         const inUnit = this.#places.get(parentPath(to));
         const name = this.#places.get(to) ?? (inUnit === undefined ? undefined : `${inUnit}/${baseName(to)}`);
         return name === undefined ? undefined : { name, mode: modes.get(to) ?? syncedMode(source) };
@@ -215,7 +215,7 @@ class FarApplier {
 
   #isAllowed({ step, result }: Task): boolean {
     const isRoot = step.path === '' && (step.op === 'directory-time' || step.op === 'meta');
-    const problem = tooLong(this.#root, step.path);
+    const problem = unfit(this.#root, step.path);
     if ((isSafePath(step.path) || isRoot) && problem === undefined) return true;
     result.failures.push({ path: step.path, why: 'failed', detail: problem ?? 'not a path that may be touched' });
     return false;
@@ -317,7 +317,7 @@ class FarApplier {
     const expects: { path: RelPath; expect: Entry | undefined }[] = [];
     const leaving = new Set(step.steps.flatMap((one) => (one.op === 'remove' ? [one.path] : [])));
     for (const one of step.steps) {
-      const long = tooLong(this.#root, one.path);
+      const long = unfit(this.#root, one.path);
       if (long !== undefined) return { why: 'failed', detail: long };
       if (one.op === 'unit') {
         const [failed] = this.#stagedUnit(one).failures;
@@ -448,7 +448,7 @@ class FarApplier {
       const path = joinPath(step.path, name);
       const received = this.#received.get(path);
       const made = this.#staged.get(`${place}/${name}`)?.entry;
-      const long = tooLong(this.#root, path);
+      const long = unfit(this.#root, path);
       const problem = !isValidName(name)
         ? notAName
         : long === undefined

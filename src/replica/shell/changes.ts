@@ -1,7 +1,7 @@
 /** The commands that change something over there (program-apply.ts), for many paths at once, and what they came to. */
 import type { Entry } from '../../tree/entry.ts';
 import type { IgnoreMatcher } from '../../tree/ignore/matcher.ts';
-import { baseName, joinPath, parentPath, type RelPath } from '../../tree/path.ts';
+import { baseName, joinPath, maybeOwn, parentPath, type RelPath } from '../../tree/path.ts';
 import type { Reason } from '../../reconcile/plan.ts';
 import type { ApplyStep, Failure, StepResult } from '../replica.ts';
 import { expectation, observe, readRecords, type FarRoot } from './far-root.ts';
@@ -494,7 +494,9 @@ export function fail(result: StepResult, failure: Omit<Failure, 'path'>): void {
   if (result.failures.length === 0) result.failures.push({ path: result.path, ...failure });
 }
 
-export function tooLong(root: FarRoot, path: RelPath): string | undefined {
+export function unfit(root: FarRoot, path: RelPath): string | undefined {
+  const [top = ''] = path.split('/', 1);
+  if (root.folds && maybeOwn(top)) return `the file system over there takes ${top} for Lockstep's own directory`;
   return isTooLong(root, path) ? 'its path is too long for the shell over there' : undefined;
 }
 

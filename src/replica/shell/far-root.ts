@@ -23,6 +23,8 @@ export interface FarRoot {
   granularityNs: bigint;
   /** How far its clock is ahead of ours, ms. */
   clockOffsetMs: number;
+  /** Its file system takes letters of either case for the same. */
+  folds: boolean;
   /** Files can have two names there. */
   hardLinks: boolean;
   /** How many things have been put into staging by themselves so far (stager.ts). */

@@ -6,7 +6,7 @@ import type { Entry } from '../../tree/entry.ts';
 import { baseName, isSafePath, parentPath, type RelPath } from '../../tree/path.ts';
 import type { ApplyStep, Failure, StepResult } from '../replica.ts';
 import { isAs } from './is-as.ts';
-import { appeared, changed, inNestedMount, tooLong, verdicts, type Changes } from './changes.ts';
+import { appeared, changed, inNestedMount, unfit, verdicts, type Changes } from './changes.ts';
 import { expectation, observe, type FarRoot } from './far-root.ts';
 import type { FarHistory } from './history.ts';
 import { lineInput } from './open.ts';
@@ -73,7 +73,7 @@ async function moveOne(context: MoveContext, item: Waiting): Promise<Problem | u
   const { move } = item;
   if (!isSafePath(move.to) || !isSafePath(move.path))
     return { why: 'failed', detail: 'not a path that may be touched' };
-  const long = tooLong(root, move.to);
+  const long = unfit(root, move.to);
   if (long !== undefined) return { why: 'failed', detail: long };
   if (move.expect.kind === 'dir') return moveDirectory(context, move);
   if ((await observe(root, [move.to])).size > 0 && move.to !== item.from) return appeared;

@@ -86,6 +86,7 @@ export async function openFar(place: FarPlace, request: OpenRequest): Promise<Fa
     request,
     granularityNs: 1_000_000_000n,
     clockOffsetMs: clock.offsetMs,
+    folds: false,
     hardLinks: true,
     stagers: 0,
     unpacking: 0,
@@ -105,6 +106,7 @@ export async function openFar(place: FarPlace, request: OpenRequest): Promise<Fa
     root.leftPartials = await recoverPartials(root);
   }
   const system = await systemOf(root);
+  root.folds = system.folds;
   const identity = await identityOf(session, self, request, writes);
   return {
     root,
@@ -150,13 +152,12 @@ async function make(session: Session, root: string): Promise<string | undefined>
 }
 
 async function checkOwn(session: Session, root: string): Promise<void> {
-  const { status } = await session.run({
-    code: '[ ! -e "$Q/.lockstep" ] && [ ! -h "$Q/.lockstep" ] || { [ -d "$Q/.lockstep" ] && [ ! -h "$Q/.lockstep" ]; }',
-  });
+  const { status, output } = await session.run({ code: 'sound', limit: 256 });
   if (status === 0) return;
-  throw new LockstepError('state', `${root}/.lockstep is not a directory`, {
-    path: `${root}/.lockstep`,
-    hint: 'Lockstep keeps its history and staging there: rename or remove it.',
+  const path = `${root === '/' ? '' : root}/${decodeName(output)}`;
+  throw new LockstepError('state', `${path} is not a directory`, {
+    path,
+    hint: 'Lockstep keeps its history and staging there, and follows no symbolic link to it: rename or remove it.',
   });
 }
 

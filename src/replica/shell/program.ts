@@ -231,10 +231,17 @@ bare() {
 }
 unown() { rm -f -- "$Q/.lockstep/.gitignore"; rmdir -- "$Q/.lockstep"; }
 
+# Whoever made the tree may have made a .lockstep in it, with links to somewhere else: none of its directories may be one. What
+# is not one is said.
+sound() {
+  for d in .lockstep .lockstep/staging .lockstep/partial .lockstep/links .lockstep/history; do
+    if [ -h "$Q/$d" ] || { [ -e "$Q/$d" ] && [ ! -d "$Q/$d" ]; }; then printf %s "$d"; return 1; fi
+  done
+}
 # A small file: read, or replaced at once.
-get() { line; [ -e "$Q/.lockstep/$N" ] || return 1; cat -- "$Q/.lockstep/$N" 2>/dev/null || { [ ! -e "$Q/.lockstep/$N" ] || return 2; return 1; }; }
+get() { line; [ ! -h "$Q/.lockstep/$N" ] || return 2; [ -e "$Q/.lockstep/$N" ] || return 1; [ -f "$Q/.lockstep/$N" ] || return 2; cat -- "$Q/.lockstep/$N" 2>/dev/null || { [ ! -e "$Q/.lockstep/$N" ] || return 2; return 1; }; }
 # So many bytes into a file of its own first: all of them, also when the line is cut.
-draft() { take "$1" | (cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) && [ "$(stat -c %s -- "$Q/.lockstep/$N.$$" 2>/dev/null)" = "$1" ]; }
+draft() { rm -f -- "$Q/.lockstep/$N.$$"; take "$1" | (set -C; cat >"$Q/.lockstep/$N.$$"; s=$?; cat >/dev/null; exit $s) && [ "$(stat -c %s -- "$Q/.lockstep/$N.$$" 2>/dev/null)" = "$1" ]; }
 put() { line; draft "$1" && mv -f -- "$Q/.lockstep/$N.$$" "$Q/.lockstep/$N"; }
 # Have files two names here? Asked of the lock, which goes with the run: a run that is halted is to leave no trace.
 hard() {
@@ -292,7 +299,7 @@ system() {
 }
 rootentry() { cd -P -- "$R" && stat -c "$FM" .; }
 # Names in a directory of ours, one a line: they are ours, too.
-listown() { line; cd -P -- "$Q/.lockstep/$N" 2>/dev/null || return 0; flat; }
+listown() { line; cd -P -- "$Q/.lockstep/$N" 2>/dev/null && [ "$PWD" = "$Q/.lockstep/$N" ] || return 0; flat; }
 # What is in this directory, and not what is below that.
 flat() {
   set +f; set -- ./* ./.[!.]* ./..?*; set -f
