@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventsOf, lockstep, type Ran } from '../support/cli.ts';
 import { cuttingProxy, type ProxyReport } from '../support/cutting-proxy.ts';
+import { withLive } from '../support/live.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { litter } from '../support/tree.ts';
 
@@ -35,6 +36,20 @@ describe('a large file', () => {
       expect(digestOf(path.join(pair.b, name))).toBe(digestOf(path.join(pair.a, name)));
       expect(report.sent).toBeLessThan(size * 0.6);
       expect(litter(pair.b)).toEqual([]);
+    });
+  });
+
+  it('that was gone on with is kept in step afterwards, in the same session', async () => {
+    await withLive(async (pair) => {
+      fs.writeFileSync(path.join(pair.a, 'big'), randomBytes(size));
+      expect((await through(pair, ['sync', pair.a, pair.b], size / 2)).ran.code).toBe(1);
+      await pair.start({ args: ['--', 'sh'] });
+      await pair.inStep();
+      const file = fs.openSync(path.join(pair.a, 'big'), 'r+');
+      fs.writeSync(file, Buffer.from('changed'), 0, 7, size / 3);
+      fs.closeSync(file);
+      await pair.inStep();
+      await pair.finish('--', 'sh');
     });
   });
 

@@ -37,10 +37,8 @@ export function openForSigning(
 ): { file: number; size: number } | undefined {
   // What came of the new version is nearer to it than the old one.
   const partial = partials.open(path);
-  if (partial !== undefined) {
-    partials.noteSigned(path);
-    return { file: partial, size: fs.fstatSync(partial).size };
-  }
+  partials.noteSigned(path, partial !== undefined);
+  if (partial !== undefined) return { file: partial, size: fs.fstatSync(partial).size };
   const file = expect === undefined ? undefined : openExpected(handles, at, expect);
   return file === undefined || expect === undefined ? undefined : { file, size: expect.size };
 }

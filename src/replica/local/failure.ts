@@ -16,7 +16,7 @@ export class StepError extends Error {
   }
 }
 
-/** A delta did not make the file that it was to make: its base is no longer what the signature was taken of. */
+/** A delta cannot make the file that it was to make: its base is no longer what the signature was taken of, or gone. */
 export class DeltaMismatchError extends Error {
   override readonly name = 'DeltaMismatchError';
 }

@@ -15,7 +15,7 @@ const keptMs = 7 * 24 * 3600 * 1000;
 export class Partials {
   readonly #own: OwnDirectory;
   readonly #runId: string;
-  /** Paths whose signature was taken of a partial file. */
+  /** Paths whose last signature was taken of a partial file. */
   readonly #signed = new Set<RelPath>();
 
   constructor(own: OwnDirectory, runId: string) {
@@ -38,9 +38,10 @@ export class Partials {
     return best === undefined ? undefined : fs.openSync(best.place, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
   }
 
-  /** The signature that was given out for a path is of what an earlier run left of it. */
-  noteSigned(path: RelPath): void {
-    this.#signed.add(path);
+  /** The signature that was given out last for a path is of what an earlier run left of it, or is not. */
+  noteSigned(path: RelPath, isPartial: boolean): void {
+    if (isPartial) this.#signed.add(path);
+    else this.#signed.delete(path);
   }
 
   isSigned(path: RelPath): boolean {
@@ -49,6 +50,7 @@ export class Partials {
 
   /** The file is whole: nothing that was left of it is needed any more. */
   forget(path: RelPath): void {
+    this.#signed.delete(path);
     for (const { place } of this.#leftOf(path)) fs.rmSync(place, { force: true });
   }
 

@@ -169,7 +169,8 @@ describe('a stream of content', () => {
           }
           const isGone = file.trouble === 'gone' || file.trouble === 'changed';
           const isBaseGone = file.trouble === 'base gone' && requests[i]?.signature !== undefined;
-          if (isGone || isBaseGone) expect(failure?.why).toBe('source-changed');
+          if (isGone) expect(failure?.why).toBe('source-changed');
+          else if (isBaseGone) expect(failure?.why).toBe('changed-meanwhile');
           else if (file.trouble === 'no room') expect(failure?.why).toBe('failed');
           // What takes one write only goes well.
           else if (file.trouble === 'full' && failure !== undefined) expect(failure.why).toBe('no-space');

@@ -139,10 +139,12 @@ export class StreamContent implements Content {
   *#delta(task: FetchTask, header: RecordHeader, kind: DeltaKind): Work<Copied> {
     const { headBytes, endBytes } = framing[kind];
     const sum = sumFor(kind, yield* this.#feed.exactly(headBytes));
-    const base = header.size === task.source.size ? this.#bases.open(task.path) : undefined;
+    const isAsked = header.size === task.source.size;
+    const base = isAsked ? this.#bases.open(task.path) : undefined;
     if (base === undefined) {
       yield* this.#passPieces(kind);
-      throw new SourceChangedError();
+      // What is made of nothing any more can still be had whole.
+      throw isAsked ? new DeltaMismatchError() : new SourceChangedError();
     }
     const feed = this.#feed;
     const number = (): Work<number> => this.#number();
