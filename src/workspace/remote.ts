@@ -16,7 +16,7 @@ import { openFarSide, type AgentConnection, type ServedConnection } from '../tra
 import type { Endpoint, RemoteEndpoint } from '../transport/endpoint.ts';
 import { packProgram, type Program } from '../transport/loader.ts';
 import { endpointIdentity, formatEndpoint } from '../transport/names.ts';
-import type { TransportOptions } from '../transport/options.ts';
+import { defaultConnectTimeoutMs, type TransportOptions } from '../transport/options.ts';
 import { formatRemotePath } from '../transport/remote-path.ts';
 
 export interface RemoteSettings {
@@ -161,7 +161,8 @@ export async function openRoot(
   });
   const prepared = (): PreparedDigests | undefined => ahead?.takeDigests();
   const asked = (): ScanRequest | undefined => ahead?.takeRequest();
-  const known = { connection: settings.connection, signal: control.signal, prepared, ahead: asked };
+  const { connectTimeoutMs: greetingMs = defaultConnectTimeoutMs } = settings.transport;
+  const known = { connection: settings.connection, greetingMs, signal: control.signal, prepared, ahead: asked };
   if (far.kind === 'served') {
     const root = formatRemotePath(endpoint.path);
     return arrived(await connected(endpoint, far, { ...known, root, startedAt }));
@@ -207,7 +208,10 @@ function refuseWithoutNode(name: string, { compress, bytesPerSecond = 0 }: Remot
 async function connected(
   endpoint: RemoteEndpoint,
   { kind, process }: AgentConnection | ServedConnection,
-  known: Pick<RemoteOptions, 'root' | 'connection' | 'signal' | 'startedAt' | 'prepared' | 'ahead' | 'boot'>,
+  known: Pick<
+    RemoteOptions,
+    'root' | 'connection' | 'greetingMs' | 'signal' | 'startedAt' | 'prepared' | 'ahead' | 'boot'
+  >,
 ): Promise<OpenRoot> {
   const name = formatEndpoint(endpoint);
   try {
@@ -223,7 +227,7 @@ async function connected(
     return { replica, name };
   } catch (error) {
     await process.kill();
-    throw error instanceof LockstepError && error.code !== 'protocol'
+    throw error instanceof LockstepError && error.code === 'connection'
       ? withLastWords(error, process.stderrTail())
       : error;
   }
@@ -232,7 +236,9 @@ async function connected(
 function withLastWords(error: LockstepError, stderr: string): LockstepError {
   const words = stderr.trim();
   if (words === '') return error;
-  return new LockstepError(error.code, `${error.message}\n  the far side said: ${words}`, { cause: error });
+  const { hint } = error;
+  const details = hint === undefined ? { cause: error } : { hint, cause: error };
+  return new LockstepError(error.code, `${error.message}\n  the far side said: ${words}`, details);
 }
 
 /** The machine, without the path on it: two roots there may overlap. */

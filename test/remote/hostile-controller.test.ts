@@ -52,6 +52,7 @@ async function greet({ stdin, stdout }: Agent, root: string, ahead?: ScanRequest
       name: 'there',
       place: 'test',
       connection: { compress: 'off', heartbeatMs: 1000, silenceMs: 20_000 },
+      greetingMs: 20_000,
       isOurs: true,
       ahead: () => ahead,
       startedAt: Date.now(),

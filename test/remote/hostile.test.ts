@@ -2,6 +2,7 @@
  * A far side that does not mean well: every attack ends with a clear error, in bounded memory, and nothing outside the roots
  * and nothing of the local one was touched. Each has a twin that is the same but honest, and works.
  */
+import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import zlib from 'node:zlib';
@@ -17,8 +18,9 @@ import { Listing, packListing } from '../../src/tree/listing.ts';
 import { Tree } from '../../src/tree/tree.ts';
 import { encode } from '../../src/wire/codec.ts';
 import { encodeFrame, maxPayload } from '../../src/wire/frames.ts';
-import { eventsOf } from '../support/cli.ts';
-import { faceLies, type Faced, type Lies } from '../support/fake-far-side.ts';
+import { eventsOf, lockstep } from '../support/cli.ts';
+import { faceLies, withFarSide, type Faced, type Lies } from '../support/fake-far-side.ts';
+import { until } from '../support/inject.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { random } from '../support/random.ts';
 import { contents, file, write } from '../support/tree.ts';
@@ -130,12 +132,27 @@ function endless(...start: Uint8Array[]): (piece: Uint8Array) => Lies {
   });
 }
 
+/** Alive, as far as can be told, but it never greets. */
+const pinging: Lies = {
+  instead: (socket) => {
+    socket.write(serveGreeting);
+    const ping = setInterval(() => socket.write(frame(13, Buffer.alloc(0))), 200);
+    socket.on('close', () => clearInterval(ping));
+  },
+};
+
 attacks('a far side that does not speak our language', {
   'says nothing': {
     lies: saying(),
     args: ['--timeout', '5'],
     code: 'connection',
     says: /nothing was heard from the other end for 5/,
+  },
+  'only shows signs of life': {
+    lies: pinging,
+    args: ['--timeout', '30', '--connect-timeout', '2'],
+    code: 'connection',
+    says: /did not greet within 2.0s/,
   },
   'hangs up at once': {
     lies: { instead: (socket) => void socket.end(serveGreeting) },
@@ -179,6 +196,37 @@ attacks('a far side that does not speak our language', {
   },
   'sends a message in tiny pieces': { lies: endless(hello)(frame(3, Buffer.alloc(1), true)), says: /in pieces of 1 / },
   'answers what nobody asked': { lies: saying(hello, frame(3, Buffer.from([99, 0]))), says: /says more than that/ },
+});
+
+it.each([
+  ['says nothing', saying(), 'SIGINT'],
+  ['only shows signs of life', pinging, 'SIGTERM'],
+] as const)('a far side that %s instead of greeting can be interrupted', async (_, lies, signal) => {
+  await withPair(async (pair) => {
+    let isThere = false;
+    const { instead } = lies;
+    const noting: Lies = {
+      instead: (socket) => {
+        isThere = true;
+        instead?.(socket);
+      },
+    };
+    const roots = ['sync', pair.a, pair.b, '--json', '--state-dir', pair.state, '--timeout', '60'];
+    let sentAt = 0;
+    const onStart = (child: ChildProcess): void => {
+      void until(() => isThere).then(async () => {
+        // What comes next is the wait for the greeting.
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        sentAt = performance.now();
+        child.kill(signal);
+      });
+    };
+    const ran = await withFarSide(pair, noting, async (far) =>
+      lockstep([...roots, '--connect-timeout', '60', ...far], { onStart }),
+    );
+    expect([ran.code, ran.signal], ran.stdout + ran.stderr).toEqual([130, null]);
+    expect(performance.now() - sentAt).toBeLessThan(5000);
+  });
 });
 
 // --- messages ----------------------------------------------------------------------------------------------------------

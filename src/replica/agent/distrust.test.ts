@@ -31,6 +31,7 @@ it('names the version of an agent that says more than we know of', async () => {
       name: 'web:/x',
       place: 'web',
       connection: { ...times, compress: 'off' },
+      greetingMs: 20_000,
       isOurs: false,
       startedAt: Date.now(),
       signal: new AbortController().signal,

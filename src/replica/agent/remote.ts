@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import { InterruptedError, LockstepError } from '../../base/errors.ts';
+import { formatDuration } from '../../base/format.ts';
 import { decodeTreeLazily } from '../../tree/codec.ts';
 import { distrustChunks } from '../../tree/distrust.ts';
 import { encode, Reader } from '../../wire/codec.ts';
@@ -29,6 +30,8 @@ export interface RemoteOptions {
   /** A moment before the agent was started, by our clock, ms: it has greeted since. */
   startedAt: number;
   connection: Pick<ConnectionOptions, 'compress' | 'bytesPerSecond' | 'heartbeatMs' | 'silenceMs'>;
+  /** How long its greeting is waited for, signs of life or not. */
+  greetingMs: number;
   /** The agent was sent from here, and waits for nothing but to be greeted. */
   isOurs: boolean;
   /** Gives, once, digests of what will probably be asked about. */
@@ -64,7 +67,7 @@ const noBytes = new Uint8Array(0);
  * Greets the agent that listens there. One that was sent from here is of our own build: it is told at once all that can be
  * said before it has said anything.
  *
- * @throws LockstepError `connection` or `protocol`
+ * @throws LockstepError `connection` or `protocol`; InterruptedError
  */
 export async function greetRemote(
   pipe: { stdin: Writable; stdout: Readable },
@@ -87,7 +90,7 @@ export async function greetRemote(
     if (ahead !== undefined) channel.sayAhead({ root: options.root, request: ahead });
     greet(zstdAvailable);
   }
-  const { greeting, greetedAt } = await heard;
+  const { greeting, greetedAt } = await inTime(heard, connection, options);
   if (greeting.protocol !== protocolVersion) {
     connection.destroy();
     throw new LockstepError('protocol', `${options.name} serves another version of Lockstep, ${greeting.version}`, {
@@ -98,6 +101,34 @@ export async function greetRemote(
   if (!options.isOurs) greet(zstd);
   connection.configure({ compress, zstd, ...rate });
   return new RemoteReplica({ connection, channel }, options, greeting, greetedAt);
+}
+
+/** Waits for the greeting, unless it takes too long or the run is interrupted: then the connection is over. */
+async function inTime<T>(
+  heard: Promise<T>,
+  connection: Connection,
+  { name, greetingMs, signal }: RemoteOptions,
+): Promise<T> {
+  let isOver = false;
+  const onAbort = (): void => connection.destroy(new InterruptedError());
+  const giveUp = (): void => {
+    if (isOver) return;
+    const message = `${name} did not greet within ${formatDuration(greetingMs)}`;
+    const hint =
+      'Check that it is up, and that what answers there is Lockstep; or give it more time: --connect-timeout.';
+    connection.destroy(new LockstepError('connection', message, { hint }));
+  };
+  // What waits in the pipe, because this process was busy or asleep, is read first.
+  const timer = setTimeout(() => setImmediate(giveUp), greetingMs);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await heard;
+  } finally {
+    isOver = true;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 async function greetingOf(connection: Connection): Promise<{ greeting: AgentGreeting; greetedAt: number }> {
