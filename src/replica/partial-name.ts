@@ -17,3 +17,8 @@ export const leastPartial = 1 << 20;
 export function partialPrefix(path: RelPath): string {
   return `${Buffer.from(sha256(encodeName(path))).toString('hex', 0, 16)}.`;
 }
+
+/** Which path something is left of, as that is told in its name: the same for all that is left of a file. */
+export function pathInPartialName(name: string): string {
+  return name.slice(0, name.indexOf('.') + 1);
+}

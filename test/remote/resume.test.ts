@@ -5,11 +5,20 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventsOf, lockstep, type Ran } from '../support/cli.ts';
 import { cuttingProxy, type ProxyReport } from '../support/cutting-proxy.ts';
+import { until } from '../support/inject.ts';
 import { withLive } from '../support/live.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { litter } from '../support/tree.ts';
 
 const size = 24 << 20;
+
+/** Sizes of what is left of large files, the largest first. */
+function leftIn(root: string): number[] {
+  const dir = path.join(root, '.lockstep/partial');
+  if (!fs.existsSync(dir)) return [];
+  const sizes = fs.readdirSync(dir).map((name) => fs.statSync(path.join(dir, name)).size);
+  return sizes.sort((a, b) => b - a);
+}
 
 const digestOf = (file: string): string => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
 
@@ -50,6 +59,27 @@ describe('a large file', () => {
       fs.closeSync(file);
       await pair.inStep();
       await pair.finish('--', 'sh');
+    });
+  });
+
+  it.each(['node', 'sh'])('cut off again and again leaves no more than it has to (%s)', async (agent) => {
+    await withPair(async (pair) => {
+      fs.writeFileSync(path.join(pair.a, 'big'), randomBytes(size));
+      const push = ['push', pair.a, pair.b, '--agent', agent];
+      let most = 0;
+      for (const cutAfter of [size / 4, size / 4, size / 4]) {
+        expect((await through(pair, push, cutAfter)).ran.code).toBe(1);
+        // A shell removes what is superseded when the next run opens the root.
+        await until(() => leftIn(pair.b).length <= (agent === 'sh' ? 2 : 1));
+        const [now = 0] = leftIn(pair.b);
+        expect(now).toBeGreaterThan(most);
+        most = now;
+      }
+      expect(most).toBeGreaterThan(size / 2);
+      const { ran } = await through(pair, push);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(path.join(pair.b, 'big'))).toBe(digestOf(path.join(pair.a, 'big')));
+      expect(litter(pair.b)).toEqual([]);
     });
   });
 

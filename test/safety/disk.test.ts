@@ -3,15 +3,17 @@
  * which only root may mount.
  */
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, type TestContext } from 'vitest';
-import { eventsOf, lockstep, notInShell } from '../support/cli.ts';
+import { eventsOf, lockstep, notInShell, type Ran } from '../support/cli.ts';
+import { cuttingProxy } from '../support/cutting-proxy.ts';
 import { attempt } from '../support/host.ts';
 import { injecting } from '../support/inject.ts';
 import { everything } from '../support/oracles.ts';
 import { withPair, type Pair } from '../support/pair.ts';
-import { contents, write } from '../support/tree.ts';
+import { contents, litter, write } from '../support/tree.ts';
 
 /** A pair below which anything may be mounted. */
 async function withDisks(act: (pair: Pair) => Promise<void>): Promise<void> {
@@ -52,6 +54,21 @@ const MB = 1 << 20;
 const big = (letter: string, size = MB): string => letter.repeat(size);
 
 describe('103: a disk that is too small', () => {
+  it('for a file beside what had come of it: that goes, and the file is begun anew', async (context) =>
+    withSmallDisk(context, 'size=36m', async (pair, disk) => {
+      const file = path.join(pair.a, 'big');
+      fs.writeFileSync(file, randomBytes(24 * MB));
+      const through = async (cutAfter?: number): Promise<Ran> => {
+        const { argv } = cuttingProxy(pair.dir, cutAfter);
+        return lockstep(['push', pair.a, path.join(disk, 'b'), '--json', '--state-dir', pair.state, '--', ...argv]);
+      };
+      expect((await through(16 * MB)).code).toBe(1);
+      const ran = await through();
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(fs.readFileSync(path.join(disk, 'b/big')).equals(fs.readFileSync(file))).toBe(true);
+      expect(litter(path.join(disk, 'b'))).toEqual([]);
+    }));
+
   it('for an atomic directory that wins: the loser is not cleared for it', async (context) =>
     withSmallDisk(context, 'size=8m', async (pair, disk) => {
       const atomic = ['--atomic', 'db'];

@@ -16,12 +16,20 @@ export class StepError extends Error {
   }
 }
 
-/** A delta cannot make the file that it was to make: its base is no longer what the signature was taken of, or gone. */
+/**
+ * A file cannot be made as it was to be, but may be of its whole content: the base of a delta is no longer what the signature was
+ * taken of, or gone, or took the room.
+ */
 export class DeltaMismatchError extends Error {
   override readonly name = 'DeltaMismatchError';
 }
 
 const endsTheRun: ReadonlySet<string> = new Set(['protocol', 'connection', 'interrupted']);
+
+/** Nothing more can be written. */
+export function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(errnoCode(error) ?? '');
+}
 
 /** @throws what is no system error: a defect of ours must not pass for a failure of one path */
 export function failureOf(path: RelPath, error: unknown): Failure {
@@ -31,17 +39,15 @@ export function failureOf(path: RelPath, error: unknown): Failure {
   }
   if (error instanceof SourceUnreadableError) return { path, why: 'unreadable', detail: reasonOf(error.cause) };
   if (error instanceof DeltaMismatchError) {
-    return { path, why: 'changed-meanwhile', detail: 'the old version changed while the new one was made of it' };
+    const detail = error.message === '' ? 'the old version changed while the new one was made of it' : error.message;
+    return { path, why: 'changed-meanwhile', detail };
   }
   // The other side broke the rules, or is gone: nothing of what it sends is taken any more.
   if (error instanceof LockstepError && endsTheRun.has(error.code)) throw error;
-  const code = errnoCode(error);
-  switch (code) {
+  if (isFull(error)) return { path, why: 'no-space', detail: reasonOf(error) };
+  switch (errnoCode(error)) {
     case undefined:
       throw error;
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return { path, why: 'no-space', detail: reasonOf(error) };
     case 'EEXIST':
       return { path, why: 'changed-meanwhile', detail: 'something appeared there meanwhile' };
     case 'ENOTDIR':

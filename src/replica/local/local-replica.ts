@@ -117,7 +117,7 @@ export class LocalReplica implements Replica {
       const staging = new Staging(own, request.runId);
       const history = new HistoryWriter(own, request.runId);
       const identity = rootIdentity(own, request.root, request.marks, writes);
-      const partials = new Partials(own, request.runId);
+      const partials = new Partials(own, request.runId, owns);
       if (owns) partials.prune();
       this.#looking = new Looking(handles, granularityNs);
       this.#opened = { request, own, identity, madeFrom, handles, granularityNs, staging, history, partials };
@@ -128,7 +128,7 @@ export class LocalReplica implements Replica {
           granularityNs: storedGranularityOf(request.root),
           hostPath: fs.realpathSync(request.root),
         },
-        freeBytes: freeBytesOf(request.root),
+        freeBytes: roomIn(request.root, partials),
         created: madeFrom !== undefined,
         recovered,
         session: sessionOf(request.root),
@@ -373,6 +373,12 @@ function replaced(root: string): GuardError {
     path: root,
     hint: 'Nothing was put into what is there now. Run again once it is back.',
   });
+}
+
+/** What can be written, bytes: what earlier runs left of large files goes when it is in the way. 0 when nobody knows. */
+function roomIn(root: string, partials: Partials): number {
+  const free = freeBytesOf(root);
+  return free === 0 ? 0 : free + partials.bytes;
 }
 
 /** By plain path, which is cheaper than through handles, as long as the kernel takes it. */

@@ -7,20 +7,31 @@
  */
 import fs from 'node:fs';
 import type { RelPath } from '../../tree/path.ts';
-import { leastPartial, partialDirectory, partialPrefix } from '../partial-name.ts';
+import { leastPartial, partialDirectory, partialPrefix, pathInPartialName } from '../partial-name.ts';
 import type { OwnDirectory } from './own-directory.ts';
 /** Who has not tried again for so long will not. */
 const keptMs = 7 * 24 * 3600 * 1000;
 
+/** What came of one file. */
+interface Left {
+  place: string;
+  size: number;
+  /** What it takes on disk: less where it has holes. */
+  bytes: number;
+}
+
 export class Partials {
   readonly #own: OwnDirectory;
   readonly #runId: string;
+  readonly #owns: boolean;
   /** Paths whose last signature was taken of a partial file. */
   readonly #signed = new Set<RelPath>();
 
-  constructor(own: OwnDirectory, runId: string) {
+  /** @param owns nobody else writes here; others who join may */
+  constructor(own: OwnDirectory, runId: string, owns = true) {
     this.#own = own;
     this.#runId = runId;
+    this.#owns = owns;
   }
 
   /** Where to write a large file; does not exist yet. */
@@ -33,9 +44,8 @@ export class Partials {
 
   /** What an earlier run left of a file, for reading: of several the largest. */
   open(path: RelPath): number | undefined {
-    let best: { place: string; size: number } | undefined;
-    for (const { place, size } of this.#leftOf(path)) if (size > (best?.size ?? 0)) best = { place, size };
-    return best === undefined ? undefined : fs.openSync(best.place, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    const [most] = mostFirst(this.#leftOf(path));
+    return most === undefined ? undefined : fs.openSync(most.place, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
   }
 
   /** The signature that was given out last for a path is of what an earlier run left of it, or is not. */
@@ -54,33 +64,69 @@ export class Partials {
     for (const { place } of this.#leftOf(path)) fs.rmSync(place, { force: true });
   }
 
-  /** The transfer broke off. */
-  abandon(place: string): void {
+  /** The transfer broke off. What earlier runs left goes as soon as there is more, or what there is now. */
+  abandon(path: RelPath, place: string): void {
     const size = fs.lstatSync(place, { throwIfNoEntry: false })?.size ?? 0;
     if (size < leastPartial) fs.rmSync(place, { force: true });
+    else keepMost([...this.#leftOf(path), { place, size, bytes: size }]);
   }
 
-  /** Removes what nobody came back for. */
+  /** Removes what nobody came back for, and of each file all but the most: runs that were killed could not. */
   prune(): void {
+    const byPath = new Map<string, Left[]>();
     for (const name of this.#own.list(partialDirectory)) {
       const place = `${this.#own.plainPath}/${partialDirectory}/${name}`;
       const stats = fs.lstatSync(place, { throwIfNoEntry: false });
-      if (stats !== undefined && Date.now() - stats.ctimeMs > keptMs) fs.rmSync(place, { force: true });
+      if (stats === undefined) continue;
+      if (Date.now() - stats.ctimeMs > keptMs) fs.rmSync(place, { force: true });
+      else if (stats.isFile()) {
+        const path = pathInPartialName(name);
+        byPath.set(path, [...(byPath.get(path) ?? []), leftAs(place, stats)]);
+      }
     }
+    for (const left of byPath.values()) keepMost(left);
   }
 
-  *#leftOf(path: RelPath): Generator<{ place: string; size: number }> {
-    const start = this.#prefix(path);
-    const own = `${start}${this.#runId}`;
+  /** So many bytes `makeRoom` could free. */
+  get bytes(): number {
+    return this.#owns ? [...this.#left('')].reduce((sum, { bytes }) => sum + bytes, 0) : 0;
+  }
+
+  /** The disk is full: what earlier runs left must not keep it so. @returns whether something went */
+  makeRoom(): boolean {
+    const left = this.#owns ? [...this.#left('')] : [];
+    for (const { place } of left) fs.rmSync(place, { force: true });
+    return left.length > 0;
+  }
+
+  *#leftOf(path: RelPath): Generator<Left> {
+    yield* this.#left(partialPrefix(path));
+  }
+
+  /** What runs other than this one left. @param start what names begin with */
+  *#left(start: string): Generator<Left> {
     for (const name of this.#own.list(partialDirectory)) {
+      if (!name.startsWith(start) || name.endsWith(`.${this.#runId}`)) continue;
       const place = `${this.#own.plainPath}/${partialDirectory}/${name}`;
-      if (!place.startsWith(start) || place === own) continue;
       const stats = fs.lstatSync(place, { throwIfNoEntry: false });
-      if (stats?.isFile() === true) yield { place, size: stats.size };
+      if (stats?.isFile() === true) yield leftAs(place, stats);
     }
   }
 
   #prefix(path: RelPath): string {
     return `${this.#own.plainPath}/${partialDirectory}/${partialPrefix(path)}`;
   }
+}
+
+function leftAs(place: string, { size, blocks }: fs.Stats): Left {
+  return { place, size, bytes: Math.min(size, blocks * 512) };
+}
+
+function mostFirst(left: Iterable<Left>): Left[] {
+  return [...left].sort((a, b) => b.size - a.size);
+}
+
+/** Of one file the largest is of use, and the others are not: each began from the one before it. */
+function keepMost(left: readonly Left[]): void {
+  for (const { place } of mostFirst(left).slice(1)) fs.rmSync(place, { force: true });
 }

@@ -25,7 +25,7 @@ import type { Bases } from './bases.ts';
 import type { Content, FetchTask } from './content.ts';
 import type { ContentFeed } from './content-feed.ts';
 import { createNew, finishFile, SourceChangedError, writeFully, writeWithHoles, type Copied } from './copy.ts';
-import { DeltaMismatchError, StepError } from './failure.ts';
+import { DeltaMismatchError, isFull, StepError } from './failure.ts';
 import { toFs } from './fs-path.ts';
 import type { Work } from './slices.ts';
 
@@ -219,10 +219,13 @@ export class StreamContent implements Content {
       // disk full.
       const brokeOff = error instanceof LockstepError && (error.code === 'connection' || error.code === 'interrupted');
       if (!brokeOff) fs.rmSync(toFs(place), { force: true });
+      if (isFull(error) && partials.makeRoom()) {
+        throw new DeltaMismatchError('there was no room for it beside what earlier attempts had left');
+      }
       throw error;
     } finally {
       fs.closeSync(file);
-      if (!made && isLarge) partials.abandon(place);
+      if (!made && isLarge) partials.abandon(path, place);
       else if (!made) fs.rmSync(toFs(place), { force: true });
     }
   }

@@ -3,7 +3,7 @@
  * history. Called with the root's lock held, so every other run's staging is a dead one's.
  */
 import { isValidName } from '../../tree/path.ts';
-import { partialDirectory } from '../partial-name.ts';
+import { partialDirectory, pathInPartialName } from '../partial-name.ts';
 import { cutShort, readRecords, type FarRoot } from './far-root.ts';
 import { FarHistory } from './history.ts';
 import { lineInput } from './open.ts';
@@ -25,16 +25,23 @@ export async function recoverStaging(root: FarRoot): Promise<string[]> {
   return saved;
 }
 
-/** What runs that broke off left of large files; what nobody came back for is removed. */
+/** The most that runs which broke off left of each large file; what is less, and what nobody came back for, is removed. */
 export async function recoverPartials(root: FarRoot): Promise<FarRoot['leftPartials']> {
   const now = Date.now() + root.clockOffsetMs;
-  const left: FarRoot['leftPartials'] = [];
-  for (const { path: name, entry } of await listOwn(root, partialDirectory)) {
+  const most = new Map<string, FarRoot['leftPartials'][number]>();
+  const useless: string[] = [];
+  const found = (await listOwn(root, partialDirectory)).sort((a, b) => b.entry.size - a.entry.size);
+  for (const { path: name, entry } of found) {
     if (!isValidName(name)) continue;
-    if (now - Number(entry.ctimeNs / 1_000_000n) <= partialKeptMs) left.push({ name, entry });
-    else await root.session.run({ code: 'rmown', input: lineInput(`${partialDirectory}/${name}`), limit: 1 << 20 });
+    const path = pathInPartialName(name);
+    const isOld = now - Number(entry.ctimeNs / 1_000_000n) > partialKeptMs;
+    if (isOld || (entry.kind === 'file' && most.has(path))) useless.push(name);
+    else if (entry.kind === 'file') most.set(path, { name, entry });
   }
-  return left;
+  for (const name of useless) {
+    await root.session.run({ code: 'rmown', input: lineInput(`${partialDirectory}/${name}`), limit: 1 << 20 });
+  }
+  return [...most.values()];
 }
 
 async function saveParked(root: FarRoot, dead: string): Promise<string[]> {
