@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventsOf, lockstep, type Ran } from '../support/cli.ts';
 import { cuttingProxy, type ProxyReport } from '../support/cutting-proxy.ts';
+import { asNobody, giveAway } from '../support/host.ts';
 import { until } from '../support/inject.ts';
 import { withLive } from '../support/live.ts';
 import { withPair, type Pair } from '../support/pair.ts';
@@ -78,6 +79,44 @@ describe('a large file', () => {
       expect(most).toBeGreaterThan(size / 2);
       const { ran } = await through(pair, push);
       expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(digestOf(path.join(pair.b, 'big'))).toBe(digestOf(path.join(pair.a, 'big')));
+      expect(litter(pair.b)).toEqual([]);
+    });
+  });
+
+  it('that nobody may read is gone on with all the same, by who is not root', async (context) => {
+    const ordinary = asNobody();
+    if ('reason' in ordinary) return context.skip(ordinary.reason);
+    await withPair(async (pair) => {
+      fs.writeFileSync(path.join(pair.a, 'big'), randomBytes(size));
+      fs.chmodSync(path.join(pair.a, 'big'), 0);
+      fs.mkdirSync(pair.b);
+      giveAway(pair.b);
+      fs.chmodSync(pair.dir, 0o777);
+      const push = async (cutAfter?: number): Promise<Ran> => {
+        const { argv } = cuttingProxy(pair.dir, cutAfter);
+        return lockstep([
+          'push',
+          pair.a,
+          pair.b,
+          '--json',
+          '--state-dir',
+          pair.state,
+          '--',
+          ...ordinary.under,
+          ...argv,
+        ]);
+      };
+      expect((await push(size / 2)).code).toBe(1);
+      await until(() => leftIn(pair.b).length === 1 && !litter(pair.b).includes('lock'));
+      const [partial = ''] = fs.readdirSync(path.join(pair.b, '.lockstep/partial'));
+      const place = path.join(pair.b, '.lockstep/partial', partial);
+      expect(fs.statSync(place).mode & 0o777).toBe(0o600);
+      // As earlier versions left it.
+      fs.chmodSync(place, 0);
+      const ran = await push();
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0);
+      expect(fs.statSync(path.join(pair.b, 'big')).mode & 0o777).toBe(0);
       expect(digestOf(path.join(pair.b, 'big'))).toBe(digestOf(path.join(pair.a, 'big')));
       expect(litter(pair.b)).toEqual([]);
     });

@@ -42,10 +42,13 @@ export class Partials {
     return place;
   }
 
-  /** What an earlier run left of a file, for reading: of several the largest. */
+  /** What an earlier run left of a file, for reading: of several the largest that can be read. */
   open(path: RelPath): number | undefined {
-    const [most] = mostFirst(this.#leftOf(path));
-    return most === undefined ? undefined : fs.openSync(most.place, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+    for (const { place } of mostFirst(this.#leftOf(path))) {
+      const file = openIfReadable(place);
+      if (file !== undefined) return file;
+    }
+    return undefined;
   }
 
   /** The signature that was given out last for a path is of what an earlier run left of it, or is not. */
@@ -126,7 +129,26 @@ function mostFirst(left: Iterable<Left>): Left[] {
   return [...left].sort((a, b) => b.size - a.size);
 }
 
+/** What cannot be read is as good as not there. */
+function openIfReadable(place: string): number | undefined {
+  try {
+    return fs.openSync(place, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Of one file the largest is of use, and the others are not: each began from the one before it. */
 function keepMost(left: readonly Left[]): void {
-  for (const { place } of mostFirst(left).slice(1)) fs.rmSync(place, { force: true });
+  let isKept = false;
+  for (const { place } of mostFirst(left)) {
+    if (isKept || !isReadable(place)) fs.rmSync(place, { force: true });
+    else isKept = true;
+  }
+}
+
+function isReadable(place: string): boolean {
+  const file = openIfReadable(place);
+  if (file !== undefined) fs.closeSync(file);
+  return file !== undefined;
 }

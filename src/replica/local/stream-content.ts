@@ -202,7 +202,8 @@ export class StreamContent implements Content {
     const { partials } = this.#bases;
     const isLarge = source.size >= resumableSize;
     const place = isLarge ? partials.place(path) : task.to;
-    const file = createNew(place, mode);
+    // What stays must be readable for the next attempt; the file gets its own mode when it is whole.
+    const file = createNew(place, isLarge ? 0o600 : mode);
     let made = false;
     try {
       yield* fill(file);
