@@ -18,13 +18,7 @@ function startWorkers(args: readonly string[]): Worker[] {
 async function main(): Promise<void> {
   const workers = startWorkers(process.argv.slice(2));
   const { runProgram } = await import('./program.ts');
-  const exitCode = await runProgram(process.argv, workers);
-  process.exitCode = exitCode;
-  // What is still queued for a pipe must get out before the process is ended (NODE.md).
-  for (const stream of [process.stdout, process.stderr]) {
-    await new Promise<void>((resolve) => stream.write('', () => resolve()));
-  }
-  process.exit(exitCode);
+  process.exit(await runProgram(process.argv, workers));
 }
 
 void main();

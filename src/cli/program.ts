@@ -6,6 +6,7 @@ import { exitCodes, LockstepError, UsageError } from '../base/errors.ts';
 import { pullCommand, pushCommand, syncCommand, type Run } from './commands/sync.ts';
 import { agentIn } from '../replica/agent/thread.ts';
 import { version } from '../base/version.ts';
+import { guardOutput } from './output.ts';
 import { printError } from './render/error.ts';
 
 const help = `
@@ -32,15 +33,14 @@ Exit codes:
  * @returns the exit code; never throws for what a user can do wrong
  */
 export async function runProgram(argv: readonly string[], workers: readonly Worker[]): Promise<number> {
+  const output = guardOutput();
+  return output.end(await runCommand(argv, workers));
+}
+
+async function runCommand(argv: readonly string[], workers: readonly Worker[]): Promise<number> {
   const agents = workers.map(agentIn);
   for (const worker of workers) worker.once('online', spareProcessors);
   if (workers.length === 0) setImmediate(spareProcessors);
-  // A reader that stops reading (`| head`) is not an error, and no reason to leave a run half-done.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
-  }
   let exitCode: number = exitCodes.inStep;
   const setExitCode = (code: number): void => void (exitCode = code);
   const program = new Command('lockstep')

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { cliPath, events, lockstep, onlyHere, overShell, overSsh } from '../support/cli.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, file, write } from '../support/tree.ts';
@@ -291,6 +291,60 @@ describe('pipes', () => {
     });
     expect([ran.stdout, ran.stderr]).toEqual(['Usage: lockstep sync [options] <A> <B> [C…]\n', '']);
   });
+});
+
+describe('output that cannot be written', () => {
+  const unwritable = 'the output cannot be written: no space left on the device';
+
+  function onFullDisk(pair: Pair, args: string): ReturnType<typeof spawnSync> {
+    const command = `"${process.execPath}" "${cliPath}" ${args} --state-dir st > /dev/full`;
+    return spawnSync('sh', ['-c', command], {
+      cwd: pair.dir,
+      encoding: 'utf8',
+      env: { ...process.env, NO_COLOR: '1' },
+    });
+  }
+
+  for (const option of ['-v', '--json']) {
+    it(`fails, and the run is carried to its end (${option})`, () =>
+      withPair((pair) => {
+        const names = Array.from({ length: 300 }, (_, i) => `f${i}`);
+        write(pair.a, Object.fromEntries(names.map((name) => [name, 'x'])));
+        const ran = onFullDisk(pair, `push a b ${option}`);
+        expect([ran.status, ran.stderr]).toEqual([1, `lockstep: ${unwritable}\n`]);
+        expect(contents(pair.b)).toEqual(contents(pair.a));
+        pair.expectClean();
+        return Promise.resolve();
+      }));
+  }
+
+  it('fails where nothing else does', () =>
+    withPair((pair) => {
+      const help = onFullDisk(pair, 'sync --help');
+      expect([help.status, help.stderr]).toEqual([1, `lockstep: ${unwritable}\n`]);
+      const wrong = onFullDisk(pair, 'push a nowhere/b --json');
+      expect([wrong.status, wrong.stderr]).toEqual([1, `lockstep: ${unwritable}\n`]);
+      return Promise.resolve();
+    }));
+
+  it('does not end what is kept in step', () =>
+    withPair(async (pair) => {
+      write(pair.a, { f: 'one' });
+      const args = ['push', 'a', 'b', '--watch', '-v', '--state-dir', 'st'];
+      const full = fs.openSync('/dev/full', 'w');
+      const child = spawn(process.execPath, [cliPath, ...args], { cwd: pair.dir, stdio: ['ignore', full, 'pipe'] });
+      fs.closeSync(full);
+      let stderr = '';
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      const ended = new Promise((resolve) => child.on('close', resolve));
+      await vi.waitFor(() => expect(stderr).toContain(unwritable), 20_000);
+      write(pair.a, { g: 'two' });
+      await vi.waitFor(() => expect(contents(pair.b)).toEqual({ f: 'one', g: 'two' }), 20_000);
+      child.kill('SIGINT');
+      expect(await ended).toBe(130);
+      expect(stderr.split(unwritable)).toHaveLength(2);
+      pair.expectClean();
+    }));
 });
 
 describe('G1: progress', () => {
