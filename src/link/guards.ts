@@ -7,6 +7,7 @@ import { otherSide, type Side } from '../reconcile/options.ts';
 import type { Plan, RemoveStep } from '../reconcile/plan.ts';
 import type { ScanResult } from '../replica/replica.ts';
 import { ancestorsOf, type RelPath } from '../tree/path.ts';
+import { nothingDeleted } from './meeting.ts';
 import type { LinkOptions, MaxDelete } from './options.ts';
 
 /** What the guards look at, besides the plan. */
@@ -29,18 +30,18 @@ const smallNumber = 25;
 const emptiedFrom = 4;
 
 export function checkPlan(plan: Plan, view: GuardView, options: LinkOptions): void {
-  checkMounts(view);
+  checkMounts(view, options);
   checkDeletions(plan, view, options);
   checkSpace(view);
 }
 
-function checkMounts(view: GuardView): void {
+function checkMounts(view: GuardView, options: LinkOptions): void {
   for (const side of ['a', 'b'] as const) {
     const [gone] = view.scans[side].mountsGone;
     if (gone === undefined) continue;
     throw new GuardError('mount-gone', `${view.roots[side]}: ${gone} was a mounted file system and is not any more`, {
       path: gone,
-      hint: 'Mount it again. If it is gone for good, add --rebaseline: nothing will be deleted on the other side.',
+      hint: `Mount it again. If it is gone for good, add --rebaseline: ${nothingDeleted(options, 'that run')}.`,
       option: '--rebaseline',
     });
   }

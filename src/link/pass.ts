@@ -85,6 +85,7 @@ class Pass {
       skipDeletion: options.skipDeletion,
       backup: options.backup,
       force: options.force,
+      keepUnrecorded: this.#session.keepsUnrecorded,
       scope: options.scope,
       isAtomic: atomicMatcher(options.atomic),
       ...clocks(opened),

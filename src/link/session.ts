@@ -13,6 +13,7 @@ import type { Listener } from './events.ts';
 import { accessTo, scanRequestOf, type EarlyRecord } from './foresee.ts';
 import { linkIdOf, placeOnHost, type LinkId } from './link-id.ts';
 import { Journal } from './journal.ts';
+import { metAnew, nothingDeleted } from './meeting.ts';
 import type { LinkOptions } from './options.ts';
 import type { Report } from './report.ts';
 import { checkRoots, type Probes } from './roots.ts';
@@ -32,6 +33,8 @@ export interface LinkRequest {
   signal: AbortSignal;
   /** Sides whose root is locked by another replica of this run (`OpenRequest.joins`). */
   guests?: readonly Side[];
+  /** An earlier session of the same run promised it (`Session.keepsUnrecorded`). */
+  keepsUnrecorded?: boolean;
   /** Told what the second root is before anything is opened. @throws what is to keep it from that */
   meet?: (remote: RootProbe) => void;
   /** Gives away, once, what was read of the record for a guess at what the roots would be asked. */
@@ -47,6 +50,11 @@ export class Session {
   /** Something was, or is about to be, recorded. */
   #recording = false;
   #options: LinkOptions;
+  /**
+   * What was agreed was forgotten, and whoever runs this was told that nothing is deleted: what is not on record stays where it
+   * is, also in a mirror, until another run begins.
+   */
+  keepsUnrecorded: boolean;
   readonly opened: Record<Side, OpenedRoot | undefined> = { a: undefined, b: undefined };
   /** Whether the data of the run before was found to be stored. */
   earlierIsDurable: Promise<boolean> = Promise.resolve(false);
@@ -55,6 +63,7 @@ export class Session {
 
   constructor(request: LinkRequest) {
     this.request = request;
+    this.keepsUnrecorded = request.keepsUnrecorded ?? false;
     this.#options = request.options;
   }
 
@@ -117,6 +126,7 @@ export class Session {
     if (!options.dryRun) await this.#recover(journal, link.swapped, report);
     // Planned as if it were empty already; it is emptied when the guards have let the plan pass.
     if (options.cleanOutFirst) baseline.forget('cleaned out');
+    else if (baseline.lost !== undefined) this.keepsUnrecorded = true;
     this.#link = link;
     this.#baseline = baseline;
     this.#journal = journal;
@@ -192,18 +202,13 @@ export class Session {
     const isThis = early?.link.id === linkId && early.link.swapped === swapped && early.baseline.isCurrent;
     const baseline = isThis ? early.baseline : Baseline.load(options.stateDir, linkId, swapped);
     if (baseline.lost !== undefined) {
-      report.warning(
-        `what was agreed at the last run cannot be used: ${baseline.lost.reason}. ` +
-          'Both sides meet as for the first time: nothing is deleted.',
-      );
+      report.warning(`what was agreed at the last run cannot be used, ${baseline.lost.reason}: ${metAnew(options)}`);
     }
     if (options.rebaseline && baseline.exists) {
       baseline.forget('--rebaseline');
-      report.notice('starting anew as asked: both sides meet as for the first time, nothing is deleted');
+      report.notice(`starting anew as asked: ${metAnew(options)}`);
     } else if (baseline.exists && family(baseline.mode) !== family(options.mode)) {
-      report.notice(
-        `the mode changed from ${baseline.mode} to ${options.mode}: both sides meet as for the first time, nothing is deleted`,
-      );
+      report.notice(`the mode changed from ${baseline.mode} to ${options.mode}: ${metAnew(options)}`);
       baseline.forget('the mode changed');
     }
     return baseline;
@@ -255,7 +260,7 @@ export class Session {
         path: roots[side],
         hint:
           'Nothing was changed. Is the right disk mounted? If it is meant to be another directory, add --rebaseline: ' +
-          'both sides then meet as for the first time, and nothing is deleted.',
+          `both sides then meet as for the first time, and ${nothingDeleted(options, 'that run')}.`,
         option: '--rebaseline',
       });
     }
@@ -263,7 +268,7 @@ export class Session {
     baseline.checkSessions(session);
     if (isAlive(baseline) && sourceOf(options.mode) === undefined) await this.#checkTokens(linkId, baseline, replicas);
     if (baseline.lost !== undefined) {
-      report.warning(`${baseline.lost.reason}: both sides meet as for the first time, nothing is deleted`);
+      report.warning(`${baseline.lost.reason}: ${metAnew(options)}`);
     }
   }
 

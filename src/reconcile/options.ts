@@ -44,6 +44,8 @@ export interface ReconcileOptions {
   backup: BackupPolicy;
   /** One-way modes: the source wins wherever the sides differ. */
   force: boolean;
+  /** One-way modes: what the target has and no record knows of as the source's too is not deleted, not even in a mirror. */
+  keepUnrecorded: boolean;
   /** Only these paths (and what is below them) may be looked at or touched; empty means the whole root. */
   scope: readonly string[];
   /** Directories that are taken as one thing: never a mixture of both sides. */
@@ -66,6 +68,7 @@ export const defaultReconcileOptions: ReconcileOptions = {
   skipDeletion: [],
   backup: 'conflicts',
   force: false,
+  keepUnrecorded: false,
   scope: [],
   isAtomic: () => false,
   clockOffsetNs: 0n,

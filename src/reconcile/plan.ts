@@ -118,7 +118,7 @@ export type SkipReason =
   | 'unreadable'
   | 'special'
   | 'newer-far-side' // push: the far side differs by its own doing and the policy lets it
-  | 'would-delete' // push: replacing a directory would delete what is in it
+  | 'would-delete' // it, or what is in it, would have to go, and that is not allowed
   | 'kept-ignored' // a deleted directory stays because ignored things are in it
   | 'name-clash'
   | 'changed-meanwhile' // not what the plan saw any more

@@ -348,7 +348,15 @@ class Reconciler {
       return 'stays';
     }
     const known = quad.base[otherSide(target)] !== undefined;
+    if (!known && this.#options.keepUnrecorded) return this.#keepUnrecorded(quad.path, target);
     return this.#steps.propagate(quad, otherSide(target), known ? 'deleted' : 'mirrored', true);
+  }
+
+  /** What was agreed was forgotten: it may be what a guard protected, so it is named, and goes in another run. */
+  #keepUnrecorded(path: RelPath, target: Side): Fate {
+    const detail = 'there is no record of it: this run keeps it';
+    this.#plan.skips.push({ path, side: target, why: 'would-delete', detail });
+    return 'stays';
   }
 
   /** One-way, and the far side was changed over there (or the two meet for the first time): DESIGN §5, modes. */
@@ -463,6 +471,8 @@ class Reconciler {
       if (quad.base.a !== undefined || quad.base.b !== undefined) this.#keepOneSided(quad, target);
       return 'stays';
     }
+    const known = quad.base[otherSide(target)] !== undefined;
+    if (!known && this.#options.keepUnrecorded) return this.#keepUnrecorded(quad.path, target);
     const entry = quad.now[target];
     return entry === undefined ? 'gone' : this.#deletedDirectory(quad, target, entry);
   }
@@ -542,6 +552,7 @@ class Reconciler {
       const target = otherSide(this.#source);
       const targetChanged = target === dirSide ? dirChanged : leafChanged === 'different';
       const wins = isMirror(this.#options.mode) || this.#options.force;
+      if (targetChanged && this.#options.keepUnrecorded) return this.#keepUnrecorded(quad.path, target);
       if (!wins && target === dirSide) {
         const detail = 'a directory is in the way; --force or --delete replaces it';
         this.#plan.skips.push({ path: quad.path, side: target, why: 'would-delete', detail });
@@ -568,12 +579,16 @@ class Reconciler {
     if (newest.a === undefined || newest.b === undefined) return false;
     const before = this.#questions.needs.length;
     if (!subtreesDiffer(this.#input, this.#questions, quad.path)) return this.#questions.needs.length > before;
+    const target = this.#source === undefined ? undefined : otherSide(this.#source);
+    if (target !== undefined && this.#options.keepUnrecorded && hasMore(this.#input, target, quad.path)) {
+      this.#keepUnrecorded(quad.path, target);
+      return true;
+    }
     const wins = isMirror(this.#options.mode) || this.#options.force ? this.#source : undefined;
     let verdict = wins ?? beyondIndex(this.#input, quad.path) ?? settle(this.#options, newest.a, newest.b);
     // There is no way to keep two directories under one name and call it settled.
     if (verdict === 'both') verdict = settle(this.#options, newest.a, newest.b, 'newer');
-    if (this.#source !== undefined && wins === undefined) {
-      const target = otherSide(this.#source);
+    if (target !== undefined && wins === undefined) {
       const why = verdict === target ? 'newer-far-side' : 'would-delete';
       if (verdict === target || (verdict === this.#source && hasMore(this.#input, target, quad.path))) {
         this.#plan.skips.push({

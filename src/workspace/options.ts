@@ -247,7 +247,7 @@ export const syncOptionsSchema = z.strictObject({
   }),
   rebaseline: option(z._default(z.boolean(), false), {
     flags: '--rebaseline',
-    description: 'forget what was agreed before: both sides meet as for the first time, nothing is deleted',
+    description: 'forget what was agreed before: both sides meet as for the first time, and that run deletes nothing',
     group: 'Running',
   }),
   forceUnlock: option(z._default(z.boolean(), false), {

@@ -61,6 +61,36 @@ describe('a guard', () => {
       await pair.finish();
     }));
 
+  it('that is answered in a mirror deletes no more than its message says, as long as the run goes on', async () =>
+    withLive(async (pair) => {
+      write(pair.a, { f: 'f', 'd/g': 'g' });
+      const args = ['--delete', '--backup', 'off', '--rescan', '1'];
+      const live = await pair.start({ command: 'push', args });
+      fs.renameSync(pair.b, `${pair.b}-away`);
+      write(pair.b, { foreign: 'files', 'other/f': 'f' });
+      write(pair.a, { h: 'h' });
+      const isAsked = (): boolean => /that run; .* deleted by the next/.test(String(live.of('state').at(-1)?.['hint']));
+      await live.until(isAsked);
+      live.child.kill('SIGUSR2');
+      await live.until(() => contents(pair.b)['d/g'] === 'g' && contents(pair.b)['h'] === 'h');
+      const kept = { foreign: 'files', other: 'dir', 'other/f': 'f' };
+      expect(contents(pair.b)).toEqual({ f: 'f', h: 'h', d: 'dir', 'd/g': 'g', ...kept });
+      // Neither a change, nor a look at everything, nor a lost connection makes an end of it.
+      fs.rmSync(path.join(pair.a, 'd/g'));
+      write(pair.b, { 'other/n': 'n', 'd/n': 'n' });
+      await live.until(() => !fs.existsSync(path.join(pair.b, 'd/g')));
+      fs.renameSync(pair.a, `${pair.a}-away`);
+      await live.until(() => live.of('state').at(-1)?.['state'] === 'halted');
+      fs.renameSync(`${pair.a}-away`, pair.a);
+      const before = live.of('pass').length;
+      await live.until(() => live.of('pass').length >= before + 3);
+      expect(contents(pair.b)).toEqual({ f: 'f', h: 'h', d: 'dir', 'd/n': 'n', ...kept, 'other/n': 'n' });
+      expect(live.of('skip').map(({ path: at }) => at)).toEqual(['foreign', 'other', 'd/n']);
+      await live.interrupt();
+      expect((await pair.run('push', ['--delete'])).code).toBe(0);
+      expect(contents(pair.b)).toEqual(contents(pair.a));
+    }));
+
   it('stops the run when it is there from the beginning', async () =>
     withLive(async (pair) => {
       await pair.agreed({ ...many });

@@ -212,6 +212,35 @@ describe('which record counts', () => {
       pair.expectBoth({ f: 'o', g: 'o' });
     }));
 
+  it('a mirror that goes by no record any more names what is only over there, and leaves it to the next run', async () =>
+    withPair(async (pair) => {
+      const ways: Record<string, (pair: Pair) => void> = {
+        'cannot be used, it is damaged': () => fs.truncateSync(stateFiles(pair).snapshot, 100),
+        'mode changed from two-way to mirror': () => fs.rmSync(pair.state, { recursive: true }),
+        'starting anew as asked': () => undefined,
+      };
+      for (const [says, lose] of Object.entries(ways)) {
+        write(pair.a, { f: 'f', gone: 'g', 'd/gone': 'g' });
+        if (says.startsWith('mode')) lose(pair);
+        expect((await (says.startsWith('mode') ? pair.sync() : pair.run('push', ['--delete']))).code).toBe(0);
+        fs.rmSync(path.join(pair.a, 'gone'));
+        fs.rmSync(path.join(pair.a, 'd'), { recursive: true });
+        if (says.startsWith('cannot')) lose(pair);
+        const again = says.startsWith('starting') ? ['--rebaseline'] : [];
+        const shown = await pair.run('push', ['--delete', '--dry-run', ...again]);
+        const ran = await pair.run('push', ['--delete', ...again]);
+        for (const { code, stdout } of [shown, ran]) {
+          expect(code, stdout).toBe(2);
+          expect(stdout).toContain(says);
+          expect(stdout).toMatch(/nothing is deleted in this run; what only the target has is named/);
+        }
+        expect(contents(pair.b)).toEqual({ f: 'f', gone: 'g', d: 'dir', 'd/gone': 'g' });
+        expect(eventsOf(ran, 'skip').map(({ path: at }) => at)).toEqual(['d', 'gone']);
+        expect((await pair.run('push', ['--delete'])).code).toBe(0);
+        pair.expectBoth({ f: 'f' });
+      }
+    }));
+
   it('several links of one root each have their own', async () =>
     withPair(async (pair) => {
       const c = path.join(pair.dir, 'c');

@@ -300,6 +300,28 @@ describe('109: a mount inside a root', () => {
       expect(contents(disk)).toEqual({ f: '1', d: 'dir', 'd/g': '2' });
     }));
 
+  it('that is gone from the source of a mirror: --rebaseline deletes nothing in that run', async (context) =>
+    withDisks(async (pair) => {
+      mountMemory(context, path.join(pair.a, 'data'), 'size=8m');
+      const files = Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`data/f${i}`, String(i)]));
+      write(pair.a, { ...files, other: 'o' });
+      expect((await pair.run('push', ['--delete'])).code).toBe(0);
+      execFileSync('umount', [path.join(pair.a, 'data')]);
+      const halted = await pair.run('push', ['--delete']);
+      expect(halted.code, halted.stdout).toBe(3);
+      expect(eventsOf(halted, 'error')).toMatchObject([{ code: 'mount-gone', path: 'data' }]);
+      expect(String(eventsOf(halted, 'error')[0]?.['hint'])).toMatch(
+        /--rebaseline: nothing is deleted in that run; what only the target has is named, and deleted by the next/,
+      );
+      const ran = await pair.run('push', ['--delete', '--rebaseline']);
+      expect(ran.code, ran.stdout).toBe(2);
+      expect(contents(pair.b)).toEqual({ ...files, data: 'dir', other: 'o' });
+      expect(eventsOf(ran, 'skip')).toHaveLength(6);
+      expect((await pair.run('push', ['--delete'])).code).toBe(0);
+      expect(contents(pair.b)).toEqual({ data: 'dir', other: 'o' });
+      pair.expectKept('0', '1', '2', '3', '4', '5');
+    }));
+
   it('is renamed in and deleted from; what would have to be staged is told, path by path', async (context) =>
     withDisks(async (pair) => {
       mountMemory(context, path.join(pair.a, 'mnt'), 'size=8m');

@@ -100,6 +100,34 @@ describe('a root', () => {
       }
     }));
 
+  it('107: in a mirror, --rebaseline deletes nothing, as its message says', async () =>
+    withPair(async (pair) => {
+      write(pair.a, { f: 'o', g: 'o', 'kind/in': 'i', leaf: 'l', 'repo.d/x': 'x' });
+      expect((await pair.run('push', ['--delete'])).code).toBe(0);
+      fs.renameSync(pair.b, `${pair.b}.away`);
+      const foreign = { other: 'files', 'deep/er/f': 'f', kind: 'a file', 'leaf/in': 'i', 'repo.d/y': 'y' };
+      write(pair.b, foreign);
+      const args = ['--delete', '--backup', 'off', '--atomic', 'repo.d'];
+      const halt = { code: 'root-replaced', path: pair.b, option: '--rebaseline' } as const;
+      const halted = await expectHalt(pair, { ...halt, command: 'push', args });
+      const hint = String(eventsOf(halted, 'error')[0]?.['hint']);
+      expect(hint).toMatch(
+        /nothing is deleted in that run; what only the target has is named, and deleted by the next/,
+      );
+      const before = contents(pair.b);
+      const ran = await pair.run('push', [...args, '--rebaseline']);
+      expect(ran.code, ran.stdout + ran.stderr).toBe(2);
+      expect(ran.stdout).toMatch(/nothing is deleted in this run; what only the target has is named, and deleted/);
+      expect(contents(pair.b)).toEqual({ ...before, f: 'o', g: 'o' });
+      expect(eventsOf(ran, 'action').filter(({ op }) => op === 'delete')).toEqual([]);
+      const told = eventsOf(ran, 'skip').map(({ path: at, why }) => `${String(at)} ${String(why)}`);
+      expect(told.sort()).toEqual(['deep', 'kind', 'leaf', 'other', 'repo.d'].map((at) => `${at} would-delete`));
+      // The next one is an ordinary mirror again.
+      expect((await pair.run('push', ['--delete'])).code).toBe(0);
+      pair.expectEqual();
+      pair.expectKept('files', 'f', 'a file', 'i', 'y');
+    }));
+
   it('139: that is empty although it was not', async () =>
     withPair(async (pair) => {
       await pair.agreed({ a: '1', b: '2', c: '3', 'd/e': '4' });

@@ -50,6 +50,8 @@ export class LiveLink {
   #state: LiveState = initialState;
   #connected: Connected | undefined;
   #wasInStep = false;
+  /** What was promised when a record was forgotten holds for all of the run, whatever the line does. */
+  #keepsUnrecorded = false;
   #answer: GuardError | undefined;
   #wake: (() => void) | undefined;
   #nextCheckAt = 0;
@@ -157,11 +159,13 @@ export class LiveLink {
         options,
         listener: (event) => this.#hear(event),
         signal,
+        keepsUnrecorded: this.#keepsUnrecorded,
         ...(guests === undefined ? {} : { guests }),
       },
       live,
     );
     await this.#connected.open();
+    this.#keepsUnrecorded = this.#connected.session.keepsUnrecorded;
     this.#nextPollAt = this.#connected.polled.length > 0 ? monotonicMs() + live.pollMs : Infinity;
     this.#tokenFor = 0;
     this.#compactFor = 0;
