@@ -18,7 +18,8 @@ const commands = ['sync', 'push', 'pull', 'history', 'restore', 'serve'];
 const intro = `# Options
 
 Made from \`--help\` by \`scripts/options-doc.js\`: do not edit. What the options mean in depth: [syncing](syncing.md),
-[ignoring](ignoring.md), [history](history.md), [safety](safety.md). Options may stand before or after the roots.
+[ignoring](ignoring.md), [history](history.md), [safety](safety.md). Options may stand before or after the roots;
+of those that take several values (\`<name...>\`), a line of which two readings are possible is refused.
 `;
 
 /** @returns {string} a command's help, at the width of a terminal that does not matter here */

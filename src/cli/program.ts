@@ -8,6 +8,7 @@ import { agentIn } from '../replica/agent/thread.ts';
 import { version } from '../base/version.ts';
 import { guardOutput } from './output.ts';
 import { printError } from './render/error.ts';
+import { withValuesNamed } from './value-lists.ts';
 
 const help = `
 Examples:
@@ -63,7 +64,7 @@ async function runCommand(argv: readonly string[], workers: readonly Worker[]): 
   const commands = await commandsFor(words[2], run);
   for (const command of commands) program.addCommand(inheritSettings(command, program));
   try {
-    await program.parseAsync(withoutHelpFor(words, commands));
+    await program.parseAsync(withoutHelpFor(withRootsApart(words, commands), commands));
     return exitCode;
   } catch (error) {
     return codeOf(error, argv);
@@ -72,10 +73,15 @@ async function runCommand(argv: readonly string[], workers: readonly Worker[]): 
   }
 }
 
+const syncing = { sync: syncCommand, push: pushCommand, pull: pullCommand };
+
+function isSyncing(command: string | undefined): command is keyof typeof syncing {
+  return command !== undefined && Object.hasOwn(syncing, command);
+}
+
 /** The commands; of a line that begins with one of those that sync, only that: the others need not be loaded. */
 async function commandsFor(first: string | undefined, run: Run): Promise<Command[]> {
-  const syncing = { sync: syncCommand, push: pushCommand, pull: pullCommand };
-  if (first === 'sync' || first === 'push' || first === 'pull') return [syncing[first](run)];
+  if (isSyncing(first)) return [syncing[first](run)];
   const { doctorCommand, historyCommand, restoreCommand, serveCommand } = await import('./commands/others.ts');
   return [
     ...Object.values(syncing).map((make) => make(run)),
@@ -102,6 +108,14 @@ function splitCommand(argv: readonly string[]): { words: string[]; command: stri
   const syncs = ['sync', 'push', 'pull', 'doctor'].includes(argv[2] ?? '');
   if (at < 0 || !syncs) return { words: [...argv], command: undefined };
   return { words: argv.slice(0, at), command: argv.slice(at + 1) };
+}
+
+/** Of a command that syncs: what is a root, and what a value of an option (value-lists.ts). @throws UsageError */
+function withRootsApart(argv: readonly string[], commands: readonly Command[]): readonly string[] {
+  const [node = '', script = '', first = '', ...words] = argv;
+  const command = commands.find((each) => each.name() === first);
+  if (command === undefined || !isSyncing(first)) return argv;
+  return [node, script, first, ...withValuesNamed(words, command.options, first === 'pull' ? 2 : Infinity)];
 }
 
 /** `help snyc` as `snyc`, so that the mistake is named: commander itself would show the general help. */

@@ -20,6 +20,12 @@ export interface Run {
   setExitCode: (code: number) => void;
 }
 
+/** How options of several values go together with roots (value-lists.ts). */
+const lists = `
+An option of several values (<name...>) takes all words up to the next option when it stands behind the roots.
+Before them, write --name=VALUE once for each.
+`;
+
 /** Where a root may be. */
 const endpoints = `
 A root is a path, [user@]host:path, ssh://host:port/path, docker://CONTAINER/path, podman://…, compose://…,
@@ -101,7 +107,7 @@ function finish(command: Command, direction: Direction, run: Run, examples: read
     .option('-v, --verbose', 'show every path')
     .addHelpText(
       'after',
-      `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n${endpoints}${notes[direction]}`,
+      `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n${lists}${endpoints}${notes[direction]}`,
     );
   // The operands' names differ by command; sync and push take several of the second.
   const act = async (
@@ -113,12 +119,9 @@ function finish(command: Command, direction: Direction, run: Run, examples: read
     const options: Given = { ...given, patterns };
     delete options.exclude;
     delete options.include;
-    const operands = [...(first === undefined ? [] : [first]), ...(Array.isArray(second) ? second : [second])];
-    const roots = rootsOf(
-      operands.filter((root) => root !== undefined),
-      options,
-      direction,
-    );
+    const operands = [first, ...(Array.isArray(second) ? second : [second])];
+    const roots = operands.filter((root) => root !== undefined);
+    checkRoots(roots, direction);
     await carryOut(direction, roots, options, run);
   };
   return command.action(act as never);
@@ -154,24 +157,10 @@ interface Given extends SyncOptions {
   verbose?: true;
 }
 
-/**
- * The roots. An option that takes several values (`--path a b`) takes all words that follow it; where it stands before
- * the roots, the last words are given back.
- */
-function rootsOf(operands: readonly string[], options: Given, direction: Direction): string[] {
-  const missing = 2 - operands.length;
-  const lists = Object.values(options).filter(
-    (value): value is string[] => Array.isArray(value) && value !== options.patterns,
-  );
-  const greedy = lists.filter((list) => list.length > missing);
-  const [list] = greedy;
-  const found = missing > 0 && greedy.length === 1 && list !== undefined ? list.splice(list.length - missing) : [];
-  const roots = [...operands, ...found];
-  if (roots.length < 2) {
-    const what = direction === 'sync' ? 'two directories or more' : 'a source and a destination';
-    throw new UsageError(`${direction} takes ${what}`, { hint: `Try: lockstep ${direction} --help` });
-  }
-  return roots;
+function checkRoots(roots: readonly string[], direction: Direction): void {
+  if (roots.length >= 2) return;
+  const what = direction === 'sync' ? 'two directories or more' : 'a source and a destination';
+  throw new UsageError(`${direction} takes ${what}`, { hint: `Try: lockstep ${direction} --help` });
 }
 
 async function carryOut(
