@@ -70,10 +70,12 @@ export class LocalReplica implements Replica {
   readonly #startHelper: LocalReplicaOptions['startHelper'];
   #opened: Opened | undefined;
   #stagers: Stagers | undefined;
-  /** The batch that is being applied; the next one waits for it. */
+  /** The batch that is being applied, or the pruning of history; the next one waits for it. */
   #applying: Promise<unknown> = Promise.resolve();
   /** Likewise the stream of content that is being sent. */
   #reading: Promise<unknown> = Promise.resolve();
+  /** Ends the pruning that nobody waits for any more. */
+  #pruning: AbortController | undefined;
   /** A scan that nobody has asked for yet. */
   #ahead: AheadScan | undefined;
   /** For the next stream. */
@@ -297,8 +299,15 @@ export class LocalReplica implements Replica {
   async prune(retention: Retention): Promise<{ removed: number; bytes: number }> {
     const { own } = this.#writable();
     if (own.list(historyDirectory).length === 0) return { removed: 0, bytes: 0 };
-    const { pruneHistory } = await import('./history/prune.ts');
-    return pruneHistory(own.path, retention, Date.now());
+    const stop = new AbortController();
+    this.#pruning = stop;
+    // What is applied may keep versions: not in between.
+    const result = this.#applying.then(async () => {
+      const { pruneHistory } = await import('./history/prune.ts');
+      return drive(pruneHistory(own.path, retention, Date.now()), { signal: stop.signal });
+    });
+    this.#applying = result.catch(() => undefined);
+    return result;
   }
 
   async history(root: string, under: string): Promise<HistoryVersion[]> {
@@ -319,6 +328,7 @@ export class LocalReplica implements Replica {
     const opened = this.#opened;
     this.#opened = undefined;
     this.#looking?.close();
+    this.#pruning?.abort();
     await this.#ahead?.close();
     // Whatever still runs has been told to stop (agent/serve.ts); its handles must not be closed under its feet, because
     // the next thing that is opened gets their numbers.

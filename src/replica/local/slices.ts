@@ -18,6 +18,18 @@ export interface Wait {
 /** Work that yields its progress now and then, or what it must wait for, and returns its result. */
 export type Work<T> = Generator<Progress | Wait, T, undefined>;
 
+/** For long work that has no progress to tell of. */
+export const pause: Progress = { entries: 0, bytes: 0, path: '' };
+
+/** Runs work that waits for nothing to its end at once. */
+export function finish<T>(work: Work<T>): T {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    if ('until' in step.value) throw new Error('work that waits cannot be done at once');
+  }
+}
+
 /** Runs work to its end. @throws InterruptedError when the signal is aborted; the work's `finally` blocks have run. */
 export async function drive<T>(work: Work<T>, control: Control): Promise<T> {
   let sliceEnd = monotonicMs() + sliceMs;

@@ -1,6 +1,9 @@
 import fs from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
+import { InterruptedError } from '../../../base/errors.ts';
 import type { Retention } from '../../replica.ts';
+import { LocalReplica } from '../local-replica.ts';
+import { finish } from '../slices.ts';
 import { pruneHistory } from './prune.ts';
 import { HistoryReader, listVersions } from './read.ts';
 import { dayMs, runAt, TestRoot } from '../../../../test/support/history-root.ts';
@@ -13,7 +16,7 @@ function paths(on: TestRoot): string[] {
 }
 
 function prune(on: TestRoot, limits: Partial<Retention>, at = now): { removed: number; bytes: number } {
-  return pruneHistory(on.own, { ...none, ...limits }, at);
+  return finish(pruneHistory(on.own, { ...none, ...limits }, at));
 }
 
 /** As while a run holds the lock. */
@@ -228,6 +231,66 @@ describe('a large history', () => {
     prune(other, limits);
     expect(prune(other, { ...limits, bytes: 2000 }, now + 1)).toEqual({ removed: 100, bytes: 200 });
     expect(prune(other, { ...limits, bytes: 2000, versions: 5 }, now + 2)).toEqual({ removed: 5, bytes: 20 });
+  });
+
+  it('is gone through, and removed from, in small steps', () => {
+    const on = large();
+    const calls = ['lstatSync', 'unlinkSync', 'rmdirSync'] as const;
+    const spies = calls.map((call) => vi.spyOn(fs, call));
+    const made = (): number => spies.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+    let [before, most, steps] = [made(), 0, 0];
+    const work = pruneHistory(on.own, { ...none, days: 10 }, now);
+    while (work.next().done !== true) {
+      most = Math.max(most, made() - before);
+      before = made();
+      steps += 1;
+    }
+    for (const spy of spies) spy.mockRestore();
+    expect(on.runs()).toEqual([]);
+    expect(steps).toBeGreaterThan(2000);
+    // Once, all runs are looked at, and all that is left in one of their directories: as many as there are of either.
+    expect(most).toBeLessThan(100);
+  });
+
+  it('leaves others a word in meanwhile, and is left as it is when its replica is closed', async () => {
+    const on = large();
+    const runId = runAt(now);
+    const open = async (): Promise<LocalReplica> => {
+      const replica = new LocalReplica();
+      const how = { access: 'write', marks: false, create: false, command: 'test', forceUnlock: false } as const;
+      await replica.open({ root: on.root, runId, ...how });
+      return replica;
+    };
+    const closed = await open();
+    const pruning = expect(closed.prune({ ...none, days: 10 })).rejects.toThrow(InterruptedError);
+    await closed.close();
+    await pruning;
+    expect(fs.existsSync(`${on.own}/lock`)).toBe(false);
+    expect(on.runs()).toHaveLength(12);
+    const replica = await open();
+    let turns = 0;
+    const turn = (): void => {
+      turns += 1;
+      next = setImmediate(turn);
+    };
+    let next = setImmediate(turn);
+    expect(await replica.prune({ ...none, days: 10 })).toMatchObject({ removed: 1092 });
+    clearImmediate(next);
+    expect(turns).toBeGreaterThan(2);
+    await replica.close();
+  });
+
+  it('that was not gone through to the end is the next time', () => {
+    const on = large();
+    const work = pruneHistory(on.own, { ...none, days: 10 }, now);
+    for (let step = 0; step < 1500; step += 1) expect(work.next().done).toBe(false);
+    work.return(undefined as never);
+    expect(fs.existsSync(summaryOf(on))).toBe(false);
+    const left = paths(on).length;
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThan(1092);
+    expect(prune(on, { days: 10 }).removed).toBe(left);
+    expect(on.runs()).toEqual([]);
   });
 
   it('room that somebody made by hand is noticed before anything goes for bytes', () => {

@@ -8,13 +8,20 @@
  * there stays; every path goes through handles that follow no symlink; the run that is going on, which has its index and
  * directories open, loses nothing but files.
  */
+import { append } from '../../../base/append.ts';
 import { LockstepError } from '../../../base/errors.ts';
 import type { Retention } from '../../replica.ts';
 import { readFileIfPresent } from '../read.ts';
+import { pause, type Work } from '../slices.ts';
 import { filesDirectory, filesNumber } from './layout.ts';
 import { compareAge, HistoryReader, type StoredVersion } from './read.ts';
 import { Remover } from './remove.ts';
 import { loadSummary, removeSummary, saveSummary, type RunStats, type Summary } from './summary.ts';
+
+interface Pruned {
+  removed: number;
+  bytes: number;
+}
 
 const dayMs = 24 * 3_600_000;
 const hourMs = 3_600_000;
@@ -27,21 +34,21 @@ const recount = Symbol('recount');
  * all together have no more than `bytes`. 0 means no limit. What the present run has kept within the last hour is not
  * taken for the sake of bytes: a file larger than the limit must be there for a while after it was deleted.
  *
- * To be called with the root's lock held.
+ * To be done with the root's lock held. It may end at any step: the next time goes on from what is there.
  *
  * @param ownPath path of the root's `.lockstep`
  * @returns how many versions went, and their bytes
  * @throws LockstepError when some could not be removed; the others are gone
  */
-export function pruneHistory(ownPath: string, retention: Retention, nowMs: number): { removed: number; bytes: number } {
+export function* pruneHistory(ownPath: string, retention: Retention, nowMs: number): Work<Pruned> {
   const reader = HistoryReader.open(ownPath);
   if (reader === undefined) return { removed: 0, bytes: 0 };
   try {
     const context = { reader, ownPath, retention, nowMs, isActive: activeRuns(ownPath) };
     const summary = loadSummary(ownPath, retention, nowMs);
-    const quick = new Pruner(context, summary).run();
+    const quick = yield* new Pruner(context, summary).run();
     if (quick !== recount) return quick;
-    const full = new Pruner(context, undefined).run();
+    const full = yield* new Pruner(context, undefined).run();
     if (full === recount) throw new Error('a full count asked for a full count');
     return full;
   } finally {
@@ -101,15 +108,15 @@ class Pruner {
     this.#runs = context.reader.runs(summary?.runs);
   }
 
-  run(): { removed: number; bytes: number } | typeof recount {
-    const fresh = this.#takeStock();
-    this.#doomExpired();
-    if (this.#doomSurplus(fresh) === recount || this.#doomForSpace() === recount) return recount;
+  *run(): Work<Pruned | typeof recount> {
+    const fresh = yield* this.#takeStock();
+    yield* this.#doomExpired();
+    if ((yield* this.#doomSurplus(fresh)) === recount || (yield* this.#doomForSpace()) === recount) return recount;
     const { ownPath, retention, nowMs } = this.#context;
     if (this.#doomed.size > 0) removeSummary(ownPath);
     const remover = new Remover(this.#context.reader, this.#context.isActive);
     const doomed = groupBy([...this.#doomed.values()], (version) => version.runId);
-    for (const run of this.#runs) this.#removeFrom(run, doomed.get(run) ?? [], remover);
+    for (const run of this.#runs) yield* this.#removeFrom(run, doomed.get(run) ?? [], remover);
     saveSummary(ownPath, retention, { countedMs: this.#summary?.countedMs ?? nowMs, runs: this.#stats });
     const [first] = remover.problems;
     if (first !== undefined) {
@@ -122,7 +129,7 @@ class Pruner {
   }
 
   /** Counts every run, from the summary where it is as it was. @returns what was kept since the summary was made */
-  #takeStock(): StoredVersion[] {
+  *#takeStock(): Work<StoredVersion[]> {
     const { reader, isActive } = this.#context;
     const fresh: StoredVersion[] = [];
     for (const run of this.#runs) {
@@ -130,11 +137,11 @@ class Pruner {
       // Only of the run that was going on then can there be more now.
       const index = known?.open === false ? known.index : reader.indexSize(run);
       if (known === undefined || index < known.index || (known.open && !isActive(run))) {
-        for (const version of this.#load(run)) fresh.push(version);
+        for (const version of yield* this.#load(run)) fresh.push(version);
       } else if (index === known.index) {
         this.#stats.set(run, known);
       } else {
-        const added = reader.versionsAppended(run, known.index);
+        const added = yield* reader.versionsAppended(run, known.index);
         for (const version of added) fresh.push(version);
         const { versions, bytes, files, oldestMs } = this.#count(run, added);
         this.#stats.set(run, {
@@ -151,10 +158,10 @@ class Pruner {
   }
 
   /** Reads a whole run, once. */
-  #load(run: string): StoredVersion[] {
+  *#load(run: string): Work<StoredVersion[]> {
     const known = this.#loaded.get(run);
     if (known !== undefined) return known;
-    const versions = this.#context.reader.versionsOf(run).sort(compareAge);
+    const versions = (yield* this.#context.reader.versionsOf(run)).sort(compareAge);
     this.#loaded.set(run, versions);
     this.#stats.set(run, this.#count(run, versions));
     return versions;
@@ -178,21 +185,22 @@ class Pruner {
     this.#doomed.set(version.fullPath, version);
   }
 
-  #doomExpired(): void {
+  *#doomExpired(): Work<void> {
     const { retention, nowMs } = this.#context;
     if (retention.days === 0) return;
     const cutoff = nowMs - retention.days * dayMs;
     for (const run of this.#runs) {
       if ((this.#stats.get(run)?.oldestMs ?? 0) >= cutoff) continue;
-      for (const version of this.#load(run)) if (version.timeMs < cutoff) this.#doom(version);
+      for (const version of yield* this.#load(run)) if (version.timeMs < cutoff) this.#doom(version);
     }
   }
 
   /** Only a path that has a new version can have too many, when the limits are those of the last time. */
-  #doomSurplus(fresh: readonly StoredVersion[]): typeof recount | undefined {
+  *#doomSurplus(fresh: readonly StoredVersion[]): Work<typeof recount | undefined> {
     const limit = this.#context.retention.versions;
     if (limit === 0) return undefined;
-    const byPath = this.#summary === undefined ? groupBy(fresh, ({ path }) => path) : this.#siblings(fresh, limit);
+    const byPath =
+      this.#summary === undefined ? groupBy(fresh, ({ path }) => path) : yield* this.#siblings(fresh, limit);
     if (byPath === recount) return recount;
     for (const versions of byPath.values()) {
       if (versions.length <= limit) continue;
@@ -205,13 +213,14 @@ class Pruner {
    * All versions of the fresh paths that have more than the limit. Directories are left to full counts: what lies at a
    * directory's place mostly only holds other versions, and they take no room.
    */
-  #siblings(fresh: readonly StoredVersion[], limit: number): Map<string, StoredVersion[]> | typeof recount {
+  *#siblings(fresh: readonly StoredVersion[], limit: number): Work<Map<string, StoredVersion[]> | typeof recount> {
     const { reader } = this.#context;
     const paths = new Set(fresh.filter(({ kind }) => kind !== 'dir').map(({ path }) => path));
     // Asking every run for every path costs more than reading everything at some point.
     if (paths.size * this.#runs.length > 2 * this.#total('versions') + 1000) return recount;
     const found = new Map<string, StoredVersion[]>();
     for (const path of paths) {
+      yield pause;
       let count = 0;
       const holders = this.#runs.filter((run) => {
         const before = count;
@@ -220,7 +229,8 @@ class Pruner {
         return count > before;
       });
       if (count <= limit) continue;
-      const versions = holders.flatMap((run) => reader.versionsOf(run, path));
+      const versions: StoredVersion[] = [];
+      for (const run of holders) append(versions, yield* reader.versionsOf(run, path));
       found.set(
         path,
         versions.filter((version) => version.path === path && version.kind !== 'dir'),
@@ -229,7 +239,7 @@ class Pruner {
     return found;
   }
 
-  #doomForSpace(): typeof recount | undefined {
+  *#doomForSpace(): Work<typeof recount | undefined> {
     const { retention, nowMs, isActive } = this.#context;
     let total = this.#total('bytes');
     total -= sizeOf([...this.#doomed.values()]);
@@ -238,7 +248,7 @@ class Pruner {
     if (this.#summary !== undefined && nowMs - this.#summary.countedMs > hourMs) return recount;
     for (const run of this.#runs) {
       if (total <= retention.bytes) return undefined;
-      const versions = this.#load(run);
+      const versions = yield* this.#load(run);
       for (const version of versions) {
         if (total <= retention.bytes) break;
         if (this.#doomed.has(version.fullPath) || (isActive(run) && version.timeMs > nowMs - hourMs)) continue;
@@ -259,12 +269,12 @@ class Pruner {
     return total;
   }
 
-  #removeFrom(run: string, doomed: readonly StoredVersion[], remover: Remover): void {
+  *#removeFrom(run: string, doomed: readonly StoredVersion[], remover: Remover): Work<void> {
     const stats = this.#stats.get(run);
     if (stats === undefined || (doomed.length === 0 && stats.versions > 0)) return;
-    const gone = remover.remove(run, doomed);
+    const gone = yield* remover.remove(run, doomed);
     const versions = stats.versions - gone.length;
-    if (versions <= 0) this.#load(run);
+    if (versions <= 0) yield* this.#load(run);
     const loaded = this.#loaded.get(run);
     if (loaded === undefined) {
       this.#stats.set(run, { ...stats, versions, bytes: stats.bytes - sizeOf(gone) });
@@ -272,7 +282,7 @@ class Pruner {
     }
     const places = new Set(gone.map((version) => version.at));
     const remaining = loaded.filter((version) => !places.has(version.at));
-    if (!this.#context.isActive(run) && remover.tidy(run, remaining)) {
+    if (!this.#context.isActive(run) && (yield* remover.tidy(run, remaining))) {
       this.#stats.delete(run);
       return;
     }

@@ -11,6 +11,7 @@ import { mtimeUs, type Kind } from '../../../tree/entry.ts';
 import { ancestorsOf, compareNames, isSafePath, joinPath, type RelPath } from '../../../tree/path.ts';
 import { DirHandles } from '../dir-handles.ts';
 import { readNames } from '../names.ts';
+import { finish, pause, type Work } from '../slices.ts';
 import { entryOf, lstatIfPresent, noGrain, readTarget } from '../stat.ts';
 import { linesByPlace, parseIndex, type IndexLine } from './index-file.ts';
 import { historyDirectory, indexName, timeOfRun } from './layout.ts';
@@ -63,7 +64,7 @@ export function listVersions(ownPath: string, under: RelPath = ''): Version[] {
   try {
     return reader
       .runs()
-      .flatMap((run) => reader.versionsOf(run, under))
+      .flatMap((run) => finish(reader.versionsOf(run, under)))
       .filter(isRestorable)
       .sort((a, b) => compareNames(a.path, b.path) || compareAge(a, b));
   } finally {
@@ -186,28 +187,29 @@ export class HistoryReader {
   }
 
   /** Every version that a run kept at a path or below it. */
-  versionsOf(run: string, under: RelPath = ''): StoredVersion[] {
+  *versionsOf(run: string, under: RelPath = ''): Work<StoredVersion[]> {
     const places = this.filesDirectories(run).filter(
       (files) => under === '' || this.holds(run, joinPath(files, under)),
     );
     if (places.length === 0) return [];
     const walk: Walk = { run, lines: linesByPlace(this.indexLines(run)), found: [] };
     for (const files of places) {
-      if (under === '') this.#walk(walk, files, undefined);
-      else this.#visit(walk, joinPath(files, under), this.#wholeAbove(walk, files, under));
+      if (under === '') yield* this.#walk(walk, files, undefined);
+      else yield* this.#visit(walk, joinPath(files, under), this.#wholeAbove(walk, files, under));
     }
     return walk.found;
   }
 
   /** Versions that the end of an index tells of, with all that is in directories kept whole. */
-  versionsAppended(run: string, from: number): StoredVersion[] {
+  *versionsAppended(run: string, from: number): Work<StoredVersion[]> {
     const lines = linesByPlace(this.indexLines(run, from));
     const walk: Walk = { run, lines, found: [] };
     for (const [at, line] of lines) {
+      yield pause;
       this.#handles.settle();
       const stats = this.#lstat(run, at);
       if (stats === undefined) continue;
-      if (isWhole(line) || !stats.isDirectory()) this.#visit(walk, at, undefined);
+      if (isWhole(line) || !stats.isDirectory()) yield* this.#visit(walk, at, undefined);
       else walk.found.push(this.#describe(walk, at, stats, undefined));
     }
     return walk.found;
@@ -231,23 +233,24 @@ export class HistoryReader {
   }
 
   /** Everything in a directory, which is read completely before it is gone into: its handle may be let go meanwhile. */
-  #walk(walk: Walk, dir: string, whole: Whole | undefined): void {
-    this.#visitAll(
+  *#walk(walk: Walk, dir: string, whole: Whole | undefined): Work<void> {
+    yield* this.#visitAll(
       walk,
       this.#namesIn(walk.run, dir).map((name) => ({ at: joinPath(dir, name), whole })),
     );
   }
 
-  #visit(walk: Walk, at: string, whole: Whole | undefined): void {
-    this.#visitAll(walk, [{ at, whole }]);
+  *#visit(walk: Walk, at: string, whole: Whole | undefined): Work<void> {
+    yield* this.#visitAll(walk, [{ at, whole }]);
   }
 
   /** Notes what lies at these places and below them, in order; without recursion, as trees may be deeper than the stack. */
-  #visitAll(walk: Walk, places: { at: string; whole: Whole | undefined }[]): void {
+  *#visitAll(walk: Walk, places: { at: string; whole: Whole | undefined }[]): Work<void> {
     const open = places.reverse();
     for (let place = open.pop(); place !== undefined; place = open.pop()) {
+      yield pause;
       const { at, whole } = place;
-      // Nobody gets a word in before all is read, and what is not closed meanwhile adds up.
+      // Whoever drives this may leave nobody a word in before all is read, and what is not closed meanwhile adds up.
       this.#handles.settle();
       const stats = this.#lstat(walk.run, at);
       if (stats === undefined) continue;

@@ -5,6 +5,7 @@ import { parentPath } from '../../../tree/path.ts';
 import { preorder } from '../../../tree/preorder.ts';
 import { toFs } from '../fs-path.ts';
 import { readNames } from '../names.ts';
+import { pause, type Work } from '../slices.ts';
 import { lstatIfPresent } from '../stat.ts';
 import { linesByPlace } from './index-file.ts';
 import { indexName } from './layout.ts';
@@ -25,15 +26,17 @@ export class Remover {
   }
 
   /** @returns the versions that are gone; a directory that something is left in is not */
-  remove(run: string, doomed: readonly StoredVersion[]): StoredVersion[] {
+  *remove(run: string, doomed: readonly StoredVersion[]): Work<StoredVersion[]> {
     const gone: StoredVersion[] = [];
     const directories = doomed.filter((version) => version.kind === 'dir');
     for (const version of doomed) {
+      yield pause;
       if (version.kind !== 'dir' && this.#unlink(run, version)) this.#note(version, gone);
     }
     if (this.#isActive(run)) return gone;
     // Deeper ones first: what a directory holds is longer than its own place.
     for (const version of directories.sort((a, b) => b.at.length - a.at.length)) {
+      yield pause;
       if (version.problem !== undefined) this.#emptyUnread(run, version);
       if (this.#removeDirectory(run, version.at)) this.#note(version, gone);
     }
@@ -46,9 +49,9 @@ export class Remover {
    * @param remaining all versions that the run still has
    * @returns whether the run itself is gone
    */
-  tidy(run: string, remaining: readonly StoredVersion[]): boolean {
+  *tidy(run: string, remaining: readonly StoredVersion[]): Work<boolean> {
     const kept = new Set(remaining.map((version) => version.at));
-    for (const files of this.#reader.filesDirectories(run)) this.#removeEmpty(run, files, kept);
+    for (const files of this.#reader.filesDirectories(run)) yield* this.#removeEmpty(run, files, kept);
     if (remaining.length > 0) {
       this.#rewriteIndex(run, kept);
       return false;
@@ -131,9 +134,16 @@ export class Remover {
     return stats?.isDirectory() === true ? Number(stats.mode) & 0o7777 : undefined;
   }
 
-  #removeEmpty(run: string, top: string, kept: ReadonlySet<string>): void {
-    const dirs = [...preorder(top, (dir) => this.#directoriesIn(run, dir))];
-    for (const dir of dirs.reverse()) if (!kept.has(dir)) this.#removeDirectory(run, dir);
+  *#removeEmpty(run: string, top: string, kept: ReadonlySet<string>): Work<void> {
+    const dirs: string[] = [];
+    for (const dir of preorder(top, (above) => this.#directoriesIn(run, above))) {
+      yield pause;
+      dirs.push(dir);
+    }
+    for (const dir of dirs.reverse()) {
+      yield pause;
+      if (!kept.has(dir)) this.#removeDirectory(run, dir);
+    }
   }
 
   #directoriesIn(run: string, dir: string): string[] {
