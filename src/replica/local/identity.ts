@@ -1,5 +1,5 @@
-import fs from 'node:fs';
 import { crypto } from '../../base/builtins.ts';
+import { inodeOf, type DirHandles } from './dir-handles.ts';
 import type { OwnDirectory } from './own-directory.ts';
 
 /** What makes a root this one. */
@@ -16,11 +16,9 @@ export interface RootIdentity {
  *
  * @param mayWrite false in a dry run: a root without an id then has the empty identity
  */
-export function rootIdentity(own: OwnDirectory, root: string, marks: boolean, mayWrite: boolean): RootIdentity {
-  if (!marks) {
-    const { dev, ino } = fs.statSync(root, { bigint: true });
-    return { id: `${dev}:${ino}`, isNew: false };
-  }
+export function rootIdentity(own: OwnDirectory, handles: DirHandles, marks: boolean, mayWrite: boolean): RootIdentity {
+  // Of what is open: the path may lead to another directory by now.
+  if (!marks) return { id: inodeOf(handles), isNew: false };
   const known = own.read('id')?.trim();
   if (known !== undefined && /^[0-9a-f]{32}$/.test(known)) return { id: known, isNew: false };
   return mayWrite ? { id: crypto().randomBytes(16).toString('hex'), isNew: true } : { id: '', isNew: false };

@@ -118,7 +118,7 @@ export class LocalReplica implements Replica {
       const granularityNs = granularityOf(request.root);
       const staging = new Staging(own, request.runId);
       const history = new HistoryWriter(own, request.runId);
-      const identity = rootIdentity(own, request.root, request.marks, writes);
+      const identity = rootIdentity(own, handles, request.marks, writes);
       const partials = new Partials(own, request.runId, owns);
       if (owns) partials.prune();
       this.#looking = new Looking(handles, granularityNs);
