@@ -276,6 +276,16 @@ attacks('an agent that breaks the rules', {
     // Whichever is seen first.
     says: /bytes of a stream, with credit for|files in another order/,
   },
+  'sends an empty part': {
+    lies: insteadOf(aPart, ({ id }, honest) => honest({ type: 'part', id, bytes: Buffer.alloc(0) })),
+    says: /an empty part/,
+  },
+  'sends a tree in tiny parts': {
+    lies: insteadOf(aPart, ({ id }, honest) => {
+      for (let i = 0; i < 20_000; i += 1) honest({ type: 'part', id, bytes: Buffer.alloc(1) });
+    }),
+    says: /a tree without end/,
+  },
   'gives credit that was never spent': {
     lies: insteadOf(anApplied, ({ id }, honest) => honest({ type: 'credit', id, bytes: 1 << 30 })),
     says: /credit for .* never sent/,

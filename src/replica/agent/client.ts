@@ -27,11 +27,14 @@ import type {
 import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
 import type { Channel, Message, Method } from './channel.ts';
 import { fromWire, toWire } from './errors.ts';
+import { owned, PartQueue } from './parts.ts';
 import type { PackedLookResult, PackedScanResult } from './serve.ts';
 import { watchEvent } from './values.ts';
 
 /** More than this of a scan is not believed: some eight million entries. */
 const maxTreeBytes = 1 << 30;
+/** So many each part of a scan counts at least: its bytes are not all that it takes. An honest one has two in a megabyte. */
+const leastTreePart = 1 << 16;
 
 /** So many events of a watch wait for whoever takes them. */
 const maxWaitingEvents = 1000;
@@ -123,9 +126,9 @@ export class AgentClient implements Replica {
     const parts: Uint8Array[] = [];
     let bytes = 0;
     const onPart = (part: Uint8Array): void => {
-      bytes += part.length;
+      bytes += Math.max(part.length, leastTreePart);
       if (bytes > maxTreeBytes) throw new LockstepError('protocol', 'the other side sent a tree without end');
-      parts.push(part);
+      parts.push(owned(part));
     };
     const result = await this.#call<T>(method, [request], { control, onPart });
     const joined = rejoin(parts, result.chunks);
@@ -143,7 +146,7 @@ export class AgentClient implements Replica {
   }
 
   async *read(requests: readonly ReadRequest[], control: Control): AsyncGenerator<Uint8Array, void, undefined> {
-    const incoming = new AsyncQueue<Uint8Array>();
+    const incoming = new PartQueue();
     const meter = new CreditMeter(contentWindow);
     const abort = new AbortController();
     const signal = AbortSignal.any([control.signal, abort.signal]);

@@ -312,6 +312,8 @@ export class MessageCodec {
         this.#calls.delete(id);
         return { type, id, error: wireError.read(input) };
       case 'part':
+        // It would cost no credit, and there could be any number of them.
+        if (input.left === 0) throw new LockstepError('protocol', 'an empty part of a stream');
         return { type, id, bytes: input.raw(input.left) };
       case 'end': {
         const error = optional(wireError).read(input);

@@ -1,5 +1,4 @@
 /** The agent's half: answers calls on a channel from a replica. */
-import { AsyncQueue } from '../../base/async-queue.ts';
 import { InterruptedError, LockstepError } from '../../base/errors.ts';
 import { encodeTree } from '../../tree/codec.ts';
 import { CreditMeter, Credits } from '../../wire/credit.ts';
@@ -10,6 +9,7 @@ import { encode } from '../../wire/codec.ts';
 import type { Tree } from '../../tree/tree.ts';
 import type { Channel, Message } from './channel.ts';
 import { fromWire, toWire } from './errors.ts';
+import { PartQueue } from './parts.ts';
 import { watchEvent } from './values.ts';
 
 /** A scan's result on its way: the tree came in parts, pieces of one string of bytes that is cut into chunks so long. */
@@ -29,7 +29,7 @@ interface Running {
   /** For what we send. */
   credits: Credits;
   /** What we are sent. */
-  incoming: AsyncQueue<Uint8Array>;
+  incoming: PartQueue;
   meter: CreditMeter;
 }
 
@@ -79,7 +79,7 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
     const own: Running = {
       abort,
       credits: new Credits(contentWindow),
-      incoming: new AsyncQueue(),
+      incoming: new PartQueue(),
       meter: new CreditMeter(contentWindow),
     };
     running.set(id, own);
