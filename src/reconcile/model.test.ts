@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { syncedMode, mtimeUs } from '../tree/entry.ts';
-import { isWithin, rebasePath, type RelPath } from '../tree/path.ts';
+import { isWithin, parentPath, rebasePath, type RelPath } from '../tree/path.ts';
 import type { Tree } from '../tree/tree.ts';
 import { apply, edit, Texts, type Edit } from './model/edits.ts';
 import { isIgnoredName } from './model/disk.ts';
@@ -223,6 +223,28 @@ function checkUnrecordedStays(before: Before, plan: Plan, given: ReconcileOption
   }
 }
 
+/**
+ * Nothing makes way, nor goes, where deletions are not carried; and two-way nothing of which the two sides never agreed makes
+ * way for something of another kind.
+ */
+function checkNothingDeleted(before: Before, plan: Plan, given: ReconcileOptions): void {
+  const { mode, skipDeletion } = given;
+  const { a, b } = before.recorded;
+  const cleared = new Set(plan.clear.map(({ side, path }) => `${side}${path}`));
+  for (const step of [...plan.clear, ...plan.removals]) {
+    if (isReplaced(step, plan, given)) continue;
+    const { side, path } = step;
+    if (mode === 'additive' || skipDeletion.includes(side)) throw new Error(`${side}:${path} is deleted`);
+    const isTop = cleared.has(`${side}${path}`) && !cleared.has(`${side}${parentPath(path)}`);
+    if (sourceOf(mode) !== undefined || !isTop) continue;
+    // Under the name that it had before it was renamed on either side, or on both.
+    const settled = plan.settledMoves.filter(({ to }) => to === path).map(({ from }) => from);
+    const names = [path, ...settled, ...sides.map((moved) => pathBeforeMoves(plan.moves, moved, path))];
+    if (names.some((name) => a.get(name) !== undefined && b.get(name) !== undefined)) continue;
+    throw new Error(`${side}:${path} makes way, and was never agreed on`);
+  }
+}
+
 /** G3: another run has nothing to do, and nothing to ask. */
 function checkIdle(link: ModelLink, given: ReconcileOptions, plan: Plan): void {
   link.clock.tick(1000n);
@@ -257,6 +279,7 @@ function playAndCheck({ start, rounds, options: given, first }: Story): ModelLin
     const { plan } = link.sync(given);
     checkOneWay(link, before, plan, given);
     checkUnrecordedStays(before, plan, given);
+    checkNothingDeleted(before, plan, given);
     checkNothingLost(link, before, plan, given);
     checkAlike(link, plan, given);
     checkIdle(link, given, plan);

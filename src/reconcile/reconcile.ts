@@ -28,6 +28,15 @@ import { beyondIndex, hasMore, newestChange, subtreesDiffer, unionOfNames } from
  */
 type Walk = Generator<Walk, Fate, Fate>;
 
+/** A path that is a directory on one side and something else on the other. */
+interface Kinds {
+  quad: Quad;
+  dirSide: Side;
+  changed: Record<Side, boolean>;
+  /** By the times of the two. */
+  verdict: Verdict;
+}
+
 export interface Reconciled {
   plan: Plan;
   /** The input as it will be once the planned renames are done: what the other steps refer to. */
@@ -354,9 +363,7 @@ class Reconciler {
 
   /** What was agreed was forgotten: it may be what a guard protected, so it is named, and goes in another run. */
   #keepUnrecorded(path: RelPath, target: Side): Fate {
-    const detail = 'there is no record of it: this run keeps it';
-    this.#plan.skips.push({ path, side: target, why: 'would-delete', detail });
-    return 'stays';
+    return this.#wouldDelete(path, target, 'there is no record of it: this run keeps it');
   }
 
   /** One-way, and the far side was changed over there (or the two meet for the first time): DESIGN §5, modes. */
@@ -543,30 +550,55 @@ class Reconciler {
     if (stuck !== undefined) return stuck;
     const newest = newestChange(this.#input, dirSide, quad.path);
     const dirChanged = quad.base[dirSide]?.kind !== 'dir' || newest !== undefined;
-
-    if (this.#source === undefined) {
-      if (!dirChanged && leafChanged === 'same') return 'stays';
-      if (!dirChanged) return this.#steps.propagate(quad, leafSide, 'type-changed', true);
-      if (leafChanged === 'same') return this.#steps.propagate(quad, dirSide, 'type-changed', true);
-    } else {
-      const target = otherSide(this.#source);
-      const targetChanged = target === dirSide ? dirChanged : leafChanged === 'different';
-      const wins = isMirror(this.#options.mode) || this.#options.force;
-      if (targetChanged && this.#options.keepUnrecorded) return this.#keepUnrecorded(quad.path, target);
-      if (!wins && target === dirSide) {
-        const detail = 'a directory is in the way; --force or --delete replaces it';
-        this.#plan.skips.push({ path: quad.path, side: target, why: 'would-delete', detail });
-        return 'stays';
-      }
-      if (wins || !targetChanged) return this.#steps.propagate(quad, this.#source, 'type-changed', true);
-    }
+    const changed = { [dirSide]: dirChanged, [leafSide]: leafChanged === 'different' } as Record<Side, boolean>;
     const time = { [dirSide]: newest ?? dir.mtimeNs, [leafSide]: leaf.mtimeNs } as Record<Side, bigint>;
-    const verdict = settle(this.#options, time.a, time.b);
-    if (this.#source !== undefined && verdict === otherSide(this.#source)) {
-      this.#plan.skips.push({ path: quad.path, side: verdict, why: 'newer-far-side' });
+    const kinds: Kinds = { quad, dirSide, changed, verdict: settle(this.#options, time.a, time.b) };
+    return this.#source === undefined ? this.#mergeKinds(kinds) : this.#imposeKind(kinds, this.#source);
+  }
+
+  /** Two-way. What makes way for something of another kind is deleted: where that must not be, both are kept. */
+  #mergeKinds({ quad, dirSide, changed, verdict }: Kinds): Fate {
+    if (!changed.a && !changed.b) return 'stays';
+    const haveMet = quad.base.a !== undefined && quad.base.b !== undefined;
+    if (haveMet && changed.a !== changed.b) {
+      const winner = changed.a ? 'a' : 'b';
+      if (this.#carriesDeletions(otherSide(winner))) return this.#steps.propagate(quad, winner, 'type-changed', true);
+      return this.#wouldDelete(quad.path, otherSide(winner), 'it is of another kind on the other side');
+    }
+    const loser = verdict === 'a' || verdict === 'b' ? otherSide(verdict) : undefined;
+    if (loser === undefined || (haveMet && this.#carriesDeletions(loser)))
+      return this.#conflict(quad, 'kind', verdict, dirSide);
+    // Nothing may be deleted, at a first meeting above all. That the path never met counts, not that the link did: a later
+    // run must not delete what the first one could not. What cannot be read cannot take the name on the other side.
+    if (this.#input[dirSide].unreadable.has(quad.path)) return 'stays';
+    return this.#conflict(quad, 'kind', 'both', dirSide);
+  }
+
+  /** One-way. */
+  #imposeKind({ quad, dirSide, changed, verdict }: Kinds, source: Side): Fate {
+    const target = otherSide(source);
+    const wins = isMirror(this.#options.mode) || this.#options.force;
+    if (changed[target] && this.#options.keepUnrecorded) return this.#keepUnrecorded(quad.path, target);
+    if (!this.#carriesDeletions(target))
+      return this.#wouldDelete(quad.path, target, 'it is of another kind at the source');
+    if (!wins && target === dirSide)
+      return this.#wouldDelete(quad.path, target, 'a directory is in the way; --force or --delete replaces it');
+    if (wins || !changed[target]) return this.#steps.propagate(quad, source, 'type-changed', true);
+    if (verdict === target) {
+      this.#plan.skips.push({ path: quad.path, side: target, why: 'newer-far-side' });
       return 'stays';
     }
     return this.#conflict(quad, 'kind', verdict, dirSide);
+  }
+
+  /** Whether anything may be deleted on a side because of what the other one has. */
+  #carriesDeletions(side: Side): boolean {
+    return this.#options.mode !== 'additive' && !this.#options.skipDeletion.includes(side);
+  }
+
+  #wouldDelete(path: RelPath, side: Side, detail: string): Fate {
+    this.#plan.skips.push({ path, side, why: 'would-delete', detail });
+    return 'stays';
   }
 
   /**
@@ -588,7 +620,7 @@ class Reconciler {
     let verdict = wins ?? beyondIndex(this.#input, quad.path) ?? settle(this.#options, newest.a, newest.b);
     // There is no way to keep two directories under one name and call it settled.
     if (verdict === 'both') verdict = settle(this.#options, newest.a, newest.b, 'newer');
-    if (target !== undefined && wins === undefined) {
+    if (target !== undefined && (wins === undefined || !this.#carriesDeletions(target))) {
       const why = verdict === target ? 'newer-far-side' : 'would-delete';
       if (verdict === target || (verdict === this.#source && hasMore(this.#input, target, quad.path))) {
         this.#plan.skips.push({
@@ -600,11 +632,15 @@ class Reconciler {
         return true;
       }
     }
+    const loser = verdict === 'a' || verdict === 'b' ? otherSide(verdict) : undefined;
+    if (loser !== undefined && !this.#carriesDeletions(loser) && hasMore(this.#input, loser, quad.path)) {
+      const detail = 'files of one would have to be deleted';
+      this.#plan.conflicts.push({ path: quad.path, what: 'directory', winner: 'open', detail });
+      return true;
+    }
     this.#plan.conflicts.push({ path: quad.path, what: 'directory', winner: verdict });
-    if (verdict !== 'a' && verdict !== 'b') return true;
-    const loser = otherSide(verdict);
-    const won = quad.now[verdict];
-    const lost = quad.now[loser];
+    if (loser === undefined) return true;
+    const [won, lost] = [quad.now[otherSide(loser)], quad.now[loser]];
     if (won === undefined || lost === undefined || !this.#steps.clearSubtree(loser, quad.path, lost, 'conflict'))
       return true;
     this.#plan.content.push({ op: 'tree', side: loser, path: quad.path, source: won, reason: 'conflict' });

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventsOf, lockstep, onlyHere } from '../support/cli.ts';
 import { withPair } from '../support/pair.ts';
-import { comparable, contents, file, fingerprints, history, link, litter, write } from '../support/tree.ts';
+import { comparable, contents, file, fingerprints, history, link, litter, soon, write } from '../support/tree.ts';
 
 const old = 1_600_000_000;
 
@@ -177,6 +177,47 @@ describe('A3: additive', () => {
       pair.expectBoth({ f: 'newer', g: 'o', d: 'dir', 'd/h': 'o', n: 'new' });
       expect(history(pair.b)).toEqual({ f: ['older'] });
       await pair.expectIdle('--mode', 'additive');
+    }));
+
+  it('deletes nothing to make way for something of another kind: both stay, and are told', async () =>
+    withPair(async (pair) => {
+      const additive = ['--mode', 'additive', '--backup', 'off', '--atomic', 'repo'] as const;
+      const agreed = { 'd/f': 'o', 'd/e/g': 'o', f: 'o', 'both/x': 'o', 'repo/x': 'o' };
+      await pair.agreed(agreed, ...additive);
+      for (const name of ['d', 'f', 'both']) remove(pair.a, name);
+      write(pair.a, {
+        d: 'file',
+        'f/in': 'i',
+        both: file('file', { mtime: soon() }),
+        'repo/x': file('a', { mtime: soon() }),
+      });
+      write(pair.b, { 'both/x': 'edited', 'repo/y': 'b', n: 'new' });
+      const first = await pair.sync(...additive);
+      expect(first.code, first.stdout).toBe(2);
+      expect(eventsOf(first, 'action').filter(({ op }) => op === 'delete')).toEqual([]);
+      expect(eventsOf(first, 'conflict').map(({ path, winner }) => [path, winner])).toEqual([
+        ['both', 'both'],
+        ['repo', 'open'],
+      ]);
+      const copy = fs.readdirSync(pair.b).find((name) => name.startsWith('both.conflict-local')) ?? '';
+      const shared = { n: 'new', both: 'dir', 'both/x': 'edited', [copy]: 'file', repo: 'dir' };
+      const before = [
+        { ...shared, d: 'file', f: 'dir', 'f/in': 'i', 'repo/x': 'a' },
+        { ...shared, d: 'dir', 'd/f': 'o', 'd/e': 'dir', 'd/e/g': 'o', f: 'o', 'repo/x': 'o', 'repo/y': 'b' },
+      ];
+      for (let run = 1; run <= 2; run += 1) {
+        const ran = await pair.sync(...additive);
+        expect(ran.code, ran.stdout).toBe(2);
+        expect([contents(pair.a), contents(pair.b)]).toEqual(before);
+        expect(eventsOf(ran, 'skip').map(({ path, side, why }) => [path, side, why])).toEqual([
+          ['d', 'remote', 'would-delete'],
+          ['f', 'remote', 'would-delete'],
+        ]);
+      }
+      remove(pair.b, 'd');
+      remove(pair.b, 'f');
+      await pair.sync(...additive);
+      expect(contents(pair.b)).toMatchObject({ d: 'file', 'f/in': 'i' });
     }));
 });
 

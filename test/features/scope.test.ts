@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eventsOf, type JsonEvent, type Ran } from '../support/cli.ts';
 import { withPair, type Pair } from '../support/pair.ts';
-import { contents, file, fingerprints, history, write } from '../support/tree.ts';
+import { contents, file, fingerprints, history, soon, write } from '../support/tree.ts';
 
 /** Everything about what a run did (or would do), without what differs by run. */
 function deeds(ran: Ran): JsonEvent[] {
@@ -103,6 +103,26 @@ describe('A15: deletions are not carried to a side, nor come back, over several 
         expect((await pair.sync(...skip)).code).toBe(0);
         expect(contents(pair[from])).toEqual({ f: 'edited there' });
         await pair.expectIdle(...skip);
+      }));
+  }
+
+  for (const args of [['sync'], ['push'], ['push', '--delete'], ['push', '--force']] as const) {
+    it(`nor does anything make way for something of another kind: ${args.join(' ')}`, async () =>
+      withPair(async (pair) => {
+        const [command, ...mode] = args;
+        const skip = [...mode, '--skip-deletion', 'remote', '--backup', 'off', '--atomic', 'repo'];
+        write(pair.a, { 'd/f': 'o', 'd/e/g': 'o', f: 'o', rest: 'r', 'repo/x': 'o' });
+        expect((await pair.run(command, skip)).code).toBe(0);
+        for (const name of ['d', 'f']) fs.rmSync(path.join(pair.a, name), { recursive: true });
+        write(pair.a, { d: 'file', 'f/in': 'i', rest: 'edited', 'repo/x': file('a', { mtime: soon() }) });
+        write(pair.b, { 'repo/y': 'b' });
+        const ran = await pair.run(command, skip);
+        expect(ran.code, ran.stdout).toBe(2);
+        const kept = { d: 'dir', 'd/f': 'o', 'd/e': 'dir', 'd/e/g': 'o', f: 'o', 'repo/x': 'o', 'repo/y': 'b' };
+        expect(contents(pair.b)).toEqual({ ...kept, repo: 'dir', rest: 'edited' });
+        expect(contents(pair.a)).toMatchObject({ d: 'file', 'f/in': 'i' });
+        const told = eventsOf(ran, 'skip').filter(({ why }) => why === 'would-delete');
+        expect(told.map(({ path: at }) => at)).toEqual(expect.arrayContaining(['d', 'f']));
       }));
   }
 
