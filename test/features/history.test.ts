@@ -2,7 +2,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventsOf, lockstep, type JsonEvent, type Ran } from '../support/cli.ts';
+import { eventsOf, lockstep, notInShell, type JsonEvent, type Ran } from '../support/cli.ts';
+import { injecting } from '../support/inject.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, file, history, link, write } from '../support/tree.ts';
 
@@ -255,6 +256,26 @@ describe('restore', () => {
       pair.expectKept('file', 'inside');
     });
   });
+
+  for (const [what, was, moment] of [
+    ['a file', file('file'), { call: 'openSync', match: /\/staging\/[^/]+\/\w\d+/ }],
+    ['a symlink', link('elsewhere'), { call: 'symlinkSync', match: /\/staging\/[^/]+\/\w\d+/ }],
+  ] as const) {
+    it(`killed while ${what} is made that takes the place of a directory, it has deleted nothing`, async (context) => {
+      notInShell(context);
+      await withPair(async (pair) => {
+        await pair.agreed({ x: was, keep: 'x' });
+        await deleteOnA(pair, 'x');
+        await pair.agreed({ 'x/1': 'one', 'x/2': 'two' });
+        const env = injecting(pair.dir, { ...moment, run: "process.kill(process.pid, 'SIGKILL'); pause(9999);" });
+        expect((await lockstep(['restore', pair.b, 'x'], { env })).signal).toBe('SIGKILL');
+        const ran = await pair.sync('--backup', 'off');
+        expect([ran.code, eventsOf(ran, 'action')], ran.stdout).toEqual([0, []]);
+        pair.expectBoth({ x: 'dir', 'x/1': 'one', 'x/2': 'two', keep: 'x' });
+        pair.expectClean();
+      });
+    });
+  }
 
   it('names that are hard to write', async () => {
     await withPair(async (pair) => {

@@ -433,6 +433,29 @@ it('restore gives a directory back its name when what was to come in its place d
   }
 });
 
+it('restore that is cut off while it copies has taken no directory out of the way', async () => {
+  const { program, remove } = makeFarShell({ shell: 'dash', tools: 'gnu' }, { cp: 'kill -9 $PPID' });
+  try {
+    await withPair(async (pair) => {
+      const sync = ['sync', pair.a, pair.b, '--state-dir', pair.state, '--max-delete', 'off', '--agent', 'sh'];
+      write(pair.a, { foo: 'file', other: 'o' });
+      expect((await lockstep([...sync, '--', program])).code).toBe(0);
+      fs.rmSync(path.join(pair.a, 'foo'));
+      expect((await lockstep([...sync, '--', program])).code).toBe(0);
+      write(pair.a, { 'foo/deep/in': 'inside' });
+      expect((await lockstep([...sync, '--', program])).code).toBe(0);
+      const env = { PATH: `${path.dirname(program)}:${process.env['PATH'] ?? ''}` };
+      const ran = await lockstep(['restore', `docker://c${pair.b}`, 'foo', '--json', '--agent', 'sh'], { env });
+      expect(ran.code, ran.stdout + ran.stderr).toBe(1);
+      expect(contents(pair.b)).toMatchObject({ foo: 'dir', 'foo/deep/in': 'inside' });
+      expect((await lockstep([...sync, '--force-unlock', '--', program])).code).toBe(0);
+      pair.expectBoth({ foo: 'dir', 'foo/deep': 'dir', 'foo/deep/in': 'inside', other: 'o' });
+    });
+  } finally {
+    remove();
+  }
+});
+
 describe('which agent', () => {
   it('node refuses to fall back, auto takes sh and says so', async (context) => {
     if (fs.existsSync('/usr/local/bin/node')) context.skip('there is a Node where one is always looked for');

@@ -10,7 +10,7 @@ import { mtimeUs, type Entry } from '../../tree/entry.ts';
 import { noRules } from '../../tree/ignore/rules.ts';
 import { ancestorsOf, baseName, ownDirectory, parentPath, rebasePath, type RelPath } from '../../tree/path.ts';
 import type { RestoreOptions, RestoreSummary } from '../history.ts';
-import { carryOut, type RestoreInto } from '../local/history/carry-out.ts';
+import { carryOut, type BringBack, type RestoreInto } from '../local/history/carry-out.ts';
 import { checkChoice, chooseVersions, type RestoreChoice } from '../local/history/choice.ts';
 import { historyDirectory } from '../local/history/layout.ts';
 import type { Version } from '../local/history/read.ts';
@@ -28,7 +28,8 @@ import {
 } from '../local/history/restore-items.ts';
 import type { ApplyStep, Control, Failure, StepResult } from '../replica.ts';
 import { FarApplies } from './apply.ts';
-import { changed, Changes, verdicts } from './changes.ts';
+import { wantedContent } from '../wanted-content.ts';
+import { changed, Changes, unfit, verdicts } from './changes.ts';
 import { expectation, observe, type FarRoot } from './far-root.ts';
 import { FarHistory, type Kept } from './history.ts';
 import { listFarVersions } from './history-read.ts';
@@ -228,6 +229,14 @@ class RestoringHistory extends FarHistory {
   }
 }
 
+type Problem = Omit<Failure, 'path'>;
+
+/** What is in staging, and the inode by which it is known. */
+interface Staged {
+  place: string;
+  ino: bigint;
+}
+
 class FarInto implements RestoreInto {
   readonly root: string;
   readonly #far: FarRoot;
@@ -258,23 +267,70 @@ class FarInto implements RestoreInto {
     return { source, mode: owners === `${uid} ${gid}` ? mode : mode & 0o1777 };
   }
 
-  async displace(path: RelPath, expect: Entry): Promise<{ putBack: () => Promise<void> } | { failure: Failure }> {
+  async replaceDirectory(step: BringBack, standing: Entry, control: Control): Promise<Failure | undefined> {
+    const stager = new Stager(this.#far);
+    try {
+      const staged = await this.#stage(step, stager, control);
+      const failed = 'place' in staged ? await this.#exchange(step.path, standing, stager, staged) : staged;
+      return failed && { path: step.path, ...failed };
+    } finally {
+      if (this.#far.session.failure === undefined) await stager.clear();
+    }
+  }
+
+  /** @returns where in staging it is, complete, or why it is not */
+  async #stage(step: BringBack, stager: Stager, { signal }: Control): Promise<Staged | Problem> {
+    const { path, source } = step;
+    const long = unfit(this.#far, path);
+    if (long !== undefined) return { why: 'failed', detail: long };
+    const basket = stager.fresh();
+    const place = `${basket}/${baseName(path)}`;
+    await stager.prepare();
+    await stager.dir(basket, 0o700, undefined);
+    if (step.op === 'link') await stager.link(place, source.target ?? '', mtimeUs(source));
+    else {
+      const [received] = await copyKept(this.#far, this.#historyPath)(stager, {
+        wanted: [...wantedContent([step])],
+        placeOf: () => ({ name: place, mode: step.mode }),
+        earlier: Promise.resolve(),
+        signal,
+        onBytes: () => undefined,
+      });
+      if (received?.ok === false) return received.failure;
+    }
+    await stager.settle();
+    const made = (await stager.look()).get(place)?.entry;
+    const isWhole = made?.kind === source.kind && made.size === source.size && made.target === source.target;
+    return isWhole ? { place, ino: made.ino } : stager.why();
+  }
+
+  /**
+   * Two commands, the second sent behind the first without waiting for its answer: `path` is nobody's for no longer than they
+   * take over there, whatever becomes of us (carry-out.ts). Where the first did not make room, the second gives no name.
+   */
+  async #exchange(
+    path: RelPath,
+    standing: Entry,
+    stager: Stager,
+    { place, ino }: Staged,
+  ): Promise<Problem | undefined> {
     const at = await this.#history.reserve(path);
     const to = this.#history.path(at);
-    const changes = new Changes(this.#far, this.#history, new Stager(this.#far));
-    const line = { pattern: expectation(this.#far, expect), name: baseName(path) };
-    const outcome = await changes.command('aside 1', parentPath(path), [line], lineInput(parentPath(to)));
+    // Noted before it lies there: a line without a version is none, and a full disk says so while nothing is changed.
+    await this.#history.record([{ path, at, entry: standing, reason: 'restored' }]);
+    const changes = new Changes(this.#far, this.#history, stager);
+    const line = { pattern: expectation(this.#far, standing), name: baseName(path) };
+    const [outcome] = await Promise.all([
+      changes.command('aside 1', parentPath(path), [line], lineInput(parentPath(to))),
+      changes.name([{ path, place }], false),
+    ]);
+    const now = (await observe(this.#far, [path])).get(path)?.entry;
+    if (now?.ino === ino) return undefined;
     const failed = verdicts([path], outcome, ['v', 'w']).get(path);
-    if (failed === 'w' && outcome.said !== '') {
-      return { failure: { path, why: 'failed', detail: outcome.said } };
-    }
-    if (failed !== undefined) return { failure: { path, ...changed } };
-    await this.#history.record([{ path, at, entry: expect, reason: 'deleted' }]);
+    if (failed === 'w' && outcome.said !== '') return { why: 'failed', detail: outcome.said };
+    if (failed !== undefined) return changed;
     const name = { pattern: '*', name: baseName(path) };
-    return {
-      putBack: async () => {
-        await changes.command('putback', parentPath(path), [name], lineInput(to));
-      },
-    };
+    await changes.command('putback', parentPath(path), [name], lineInput(to));
+    return changes.whyNot(path, now);
   }
 }

@@ -1,8 +1,10 @@
 /**
  * Doing what a restore comes to, in whatever directory it is: the steps are those of a sync, under the same rules.
  *
- * Invariant: nothing that stands in the way is lost. Files and links are replaced by steps that keep them; a whole directory
- * makes room in one rename, and gets its name back when what was to come in its place does not.
+ * Invariant: nothing that stands in the way is lost. Files and links are replaced by steps that keep them. A whole directory
+ * makes room in one rename, but only once what comes in its place is complete in staging, and gets its name back when that
+ * does not get it: were its name nobody's for as long as a copy takes, a restore that is killed meanwhile would look like a
+ * deletion, which the next sync carries to the other side.
  */
 import { append } from '../../../base/append.ts';
 import type { Entry } from '../../../tree/entry.ts';
@@ -17,6 +19,9 @@ import {
   type RestoreResult,
 } from './restore-items.ts';
 
+/** A step that brings back a file or a symlink. */
+export type BringBack = Extract<ApplyStep, { op: 'put' | 'link' }>;
+
 /** The directory that versions are brought back into. Locked, and with the versions within reach. */
 export interface RestoreInto {
   /** Its absolute path. */
@@ -25,8 +30,11 @@ export interface RestoreInto {
   apply(steps: ApplyStep[], control: Control): Promise<StepResult[]>;
   /** A version as it is now, and the permission bits that it may come back with; undefined when it is gone. */
   lookAt(version: Version): Promise<{ source: Entry; mode: number } | undefined>;
-  /** Moves a whole directory into history, in one rename. @returns what gives it back its name, if that is free */
-  displace(path: RelPath, standing: Entry): Promise<{ putBack: () => Promise<void> } | { failure: Failure }>;
+  /**
+   * Carries out a step where a whole directory stands, under the invariant above. @returns why it could not be: then all is as
+   * it was
+   */
+  replaceDirectory(step: BringBack, standing: Entry, control: Control): Promise<Failure | undefined>;
 }
 
 /** @param parents directories that must be made above what is restored, top-most first */
@@ -54,21 +62,10 @@ export async function carryOut(
       append(steps, await stepsFor(into, item, standing, failures));
       continue;
     }
-    // A whole directory must make room: on its own, so that it can be put back should its successor fail.
     await flush();
-    const displaced = await into.displace(to, standing);
-    if ('failure' in displaced) {
-      failures.set(to, displaced.failure);
-      continue;
-    }
-    try {
-      const own = await stepsFor(into, item, undefined, failures);
-      if (own.length > 0) collect(await into.apply(own, control));
-    } catch (error) {
-      await displaced.putBack();
-      throw error;
-    }
-    if (failures.has(to)) await displaced.putBack();
+    const step = await bringBack(into, item, undefined, failures);
+    const failure = step && (await into.replaceDirectory(step, standing, control));
+    if (failure !== undefined) failures.set(to, failure);
   }
   await flush();
   append(steps, directoryTimes(wanted.filter((item) => !failures.has(item.to))));
@@ -84,22 +81,33 @@ async function stepsFor(
   standing: Entry | undefined,
   failures: Map<RelPath, Failure>,
 ): Promise<ApplyStep[]> {
-  const { to, version } = item;
-  const base = { path: to, reason: 'edited', keep: true } as const;
-  if (version === undefined || version.kind === 'dir') {
-    const source: Entry = { kind: 'dir', mode: item.mode, size: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, flags: 0 };
-    const made = { ...base, op: 'mkdir', source } as const;
-    return standing === undefined ? [made] : [{ ...base, op: 'remove', expect: standing }, made];
+  if (item.version !== undefined && item.version.kind !== 'dir') {
+    const step = await bringBack(into, item, standing, failures);
+    return step === undefined ? [] : [step];
   }
+  const base = { path: item.to, reason: 'edited', keep: true } as const;
+  const source: Entry = { kind: 'dir', mode: item.mode, size: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, flags: 0 };
+  const made = { ...base, op: 'mkdir', source } as const;
+  return standing === undefined ? [made] : [{ ...base, op: 'remove', expect: standing }, made];
+}
+
+/** @returns undefined for what is not in history any more, and so among the failures; and for directories */
+async function bringBack(
+  into: RestoreInto,
+  { to, version }: RestoreItem,
+  standing: Entry | undefined,
+  failures: Map<RelPath, Failure>,
+): Promise<BringBack | undefined> {
+  if (version === undefined || version.kind === 'dir') return undefined;
   const found = await into.lookAt(version);
   if (found === undefined) {
     failures.set(to, { path: to, why: 'failed', detail: 'it is not in history any more' });
-    return [];
+    return undefined;
   }
   const { source, mode } = found;
   const from = `${version.runId}/${version.at}`;
-  if (version.kind === 'symlink') return [{ ...base, op: 'link', from, source, expect: standing }];
-  return [{ ...base, op: 'put', from, source, expect: standing, mode }];
+  const step = { path: to, reason: 'edited', keep: true, from, source, expect: standing } as const;
+  return version.kind === 'symlink' ? { ...step, op: 'link' } : { ...step, op: 'put', mode };
 }
 
 /** Modes and times of the directories that were made, once nothing changes in them any more. */

@@ -32,13 +32,11 @@ export class HistoryWriter {
   /**
    * A free place for a version of `path`: full path of a name that does not exist, its parents made.
    *
-   * @returns the place, good until `settle` or the event loop's turn; and `record` to be called once the version lies there,
-   *   `again` for the place later on
+   * @returns the place, good until `settle` or the event loop's turn; and `record` to be called once the version lies there
    */
   place(path: RelPath): {
     to: string;
     record: (entry: Entry, reason: HistoryRecord['reason']) => void;
-    again: () => string;
   } {
     const run = this.#open();
     for (let n = 1; ; n += 1) {
@@ -48,7 +46,7 @@ export class HistoryWriter {
       const record = (entry: Entry, reason: HistoryRecord['reason']): void => {
         this.#append({ path, at: `${files}/${path}`, entry, reason });
       };
-      return { to, record, again: () => this.#open().handles.locate(`${files}/${path}`) };
+      return { to, record };
     }
   }
 

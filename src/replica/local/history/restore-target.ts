@@ -1,4 +1,5 @@
 /** The root (or other directory) that versions are brought back into: opened, locked, changed by apply.ts, closed. */
+import { InterruptedError } from '../../../base/errors.ts';
 import { noRules } from '../../../tree/ignore/rules.ts';
 import type { RelPath } from '../../../tree/path.ts';
 import type { Entry } from '../../../tree/entry.ts';
@@ -11,11 +12,14 @@ import { toFs } from '../fs-path.ts';
 import { freeLock, takeLock } from '../lock.ts';
 import { OwnDirectory } from '../own-directory.ts';
 import { granularityOf } from '../platform.ts';
-import { drive } from '../slices.ts';
+import { drive, type Work } from '../slices.ts';
 import { recoverStaging, Staging } from '../staging.ts';
 import { lstatIfPresent, observe } from '../stat.ts';
 import { failureOf } from '../failure.ts';
-import type { RestoreInto } from './carry-out.ts';
+import { nameNew } from '../naming.ts';
+import { makeSymlink } from '../stage-unit.ts';
+import { verify } from '../verify.ts';
+import type { BringBack, RestoreInto } from './carry-out.ts';
 import { HistoryWriter } from './keep.ts';
 import type { Version } from './read.ts';
 
@@ -84,28 +88,42 @@ export class RestoreTarget implements RestoreInto {
     return Promise.resolve({ source, mode: own ? version.mode : version.mode & 0o1777 });
   }
 
-  async displace(path: RelPath): Promise<{ putBack: () => Promise<void> } | { failure: Failure }> {
-    return Promise.resolve(this.#displace(path));
+  async replaceDirectory(step: BringBack, standing: Entry, control: Control): Promise<Failure | undefined> {
+    try {
+      await drive(this.#replaceDirectory(step, standing), control);
+      return undefined;
+    } catch (error) {
+      if (error instanceof InterruptedError) throw error;
+      return failureOf(step.path, error);
+    }
   }
 
-  #displace(path: RelPath): { putBack: () => Promise<void> } | { failure: Failure } {
-    const { history } = this.#context;
-    this.handles.settle();
+  *#replaceDirectory(step: BringBack, standing: Entry): Work<void> {
+    const staged = this.#context.staging.fresh('b');
     try {
-      const target = this.handles.locate(path);
-      const entry = observe(target, 0n);
-      this.handles.forget(path);
-      const { to, record, again } = history.place(path);
-      fs.renameSync(toFs(target), toFs(to));
-      if (entry !== undefined) record(entry, 'restored');
-      const putBack = (): Promise<void> => {
-        const back = this.handles.locate(path);
-        if (lstatIfPresent(back) === undefined) fs.renameSync(toFs(again()), toFs(back));
-        return Promise.resolve();
-      };
-      return { putBack };
+      if (step.op === 'link') makeSymlink(staged, step.source);
+      else yield* new HostContent(this.#request.historyPath).fetch({ ...step, to: staged, digest: false });
+      this.#exchange(step.path, standing, staged);
+    } finally {
+      fs.rmSync(toFs(staged), { force: true });
+    }
+  }
+
+  /** Two names are given, with nothing in between: `path` is nobody's for no longer than that (carry-out.ts). */
+  #exchange(path: RelPath, standing: Entry, staged: string): void {
+    this.handles.settle();
+    const target = this.handles.locate(path);
+    verify(target, standing);
+    this.handles.forget(path);
+    const { to, record } = this.#context.history.place(path);
+    // Noted before it lies there: a line without a version is none, and a full disk says so while nothing is changed.
+    record(standing, 'restored');
+    fs.renameSync(toFs(target), toFs(to));
+    try {
+      nameNew(staged, target);
     } catch (error) {
-      return { failure: failureOf(path, error) };
+      if (lstatIfPresent(target) === undefined) fs.renameSync(toFs(to), toFs(target));
+      throw error;
     }
   }
 

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { LockstepError } from '../../../base/errors.ts';
 import { decodeName } from '../../../tree/path.ts';
 import { runAt, TestRoot } from '../../../../test/support/history-root.ts';
@@ -153,6 +153,21 @@ describe('a file', () => {
       failures: [{ path: 'foo', detail: 'it is not in history any more' }],
     });
     expect(on.read('foo/x')).toBe('x');
+  });
+
+  it('that cannot get its name gives it back to the directory', async () => {
+    const on = new TestRoot();
+    on.run(runAt(now - 1000), (keep) => keep.text('foo', 'file'));
+    on.write('foo/x', 'x');
+    const link = fs.linkSync;
+    const spy = vi.spyOn(fs, 'linkSync').mockImplementation((from, to) => {
+      if (!String(to).endsWith('/foo')) return link(from, to);
+      throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+    });
+    onTestFinished(() => spy.mockRestore());
+    expect(await restore(on, 'foo')).toMatchObject({ restored: [], failures: [{ path: 'foo' }] });
+    expect([on.read('foo/x'), versions(on, 'foo')]).toEqual(['x', ['file deleted']]);
+    expectTidy(on.root);
   });
 
   it('comes back as the symlink that it was, and over one, without touching what that points to', async () => {
