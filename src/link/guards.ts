@@ -22,6 +22,8 @@ export interface GuardView {
   freeBytes: Record<Side, number>;
   /** Deletions just before that belong to these: what is deleted bit by bit, in live mode, is deleted all the same. */
   deletedBefore: Record<Side, number>;
+  /** Of `--clean-out-first`: what it takes away beside the plan, and what of the source could not be read. */
+  cleanOut: { side: Side; lost: readonly { path: RelPath }[]; unread: RelPath | undefined } | undefined;
 }
 
 /** By default this many deletions pass unasked, whatever their share. */
@@ -31,6 +33,7 @@ const emptiedFrom = 4;
 
 export function checkPlan(plan: Plan, view: GuardView, options: LinkOptions): void {
   checkMounts(view, options);
+  checkUnread(view);
   checkDeletions(plan, view, options);
   checkSpace(view);
 }
@@ -47,10 +50,25 @@ function checkMounts(view: GuardView, options: LinkOptions): void {
   }
 }
 
+/** What could not be read may well be there: what stands for it on the other side would go with the rest. */
+function checkUnread({ cleanOut, roots }: GuardView): void {
+  if (cleanOut?.unread === undefined) return;
+  const [source, target] = [roots[otherSide(cleanOut.side)], roots[cleanOut.side]];
+  throw new GuardError(
+    'root-unreadable',
+    `${source}: ${cleanOut.unread} cannot be read, and ${target} would be emptied`,
+    {
+      path: cleanOut.unread,
+      hint: 'Nothing was changed. Check its permissions; or leave it out with --exclude, and it goes over there as well.',
+    },
+  );
+}
+
 function checkDeletions(plan: Plan, view: GuardView, options: LinkOptions): void {
   if (options.maxDelete.kind === 'off') return;
   for (const side of ['a', 'b'] as const) {
-    const removals = deletionsOf(plan, side);
+    const cleared = view.cleanOut?.side === side ? view.cleanOut.lost : [];
+    const removals: readonly { path: RelPath }[] = [...deletionsOf(plan, side), ...cleared];
     if (removals.length === 0) continue;
     const from = otherSide(side);
     const proceed = 'If that is right, run again with --max-delete off';
@@ -70,7 +88,9 @@ function checkDeletions(plan: Plan, view: GuardView, options: LinkOptions): void
       );
     }
     const emptied = emptiedTopLevel(removals, view.input, from);
-    const limit = limitOf(options.maxDelete, total);
+    // Whoever empties a side means to: without a limit of their own, only what a lost source looks like stops them.
+    const isMeant = cleared.length > 0 && options.maxDelete.kind === 'default' && view.scans[from].entries > 0;
+    const limit = isMeant ? Infinity : limitOf(options.maxDelete, total);
     if (emptied === undefined && count <= limit) continue;
     // What looks like a lost mount is not let through by a number that may stand in a script.
     const orSoMany = emptied === undefined ? ` (or --max-delete ${count})` : '';

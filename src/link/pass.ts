@@ -9,9 +9,11 @@ import { otherSide, sides, sourceOf, type ReconcileOptions, type Side } from '..
 import type { DigestNeed, Plan } from '../reconcile/plan.ts';
 import { reconcile, type Reconciled } from '../reconcile/reconcile.ts';
 import type { OpenedRoot } from '../replica/replica.ts';
+import type { RelPath } from '../tree/path.ts';
 import { actionsOf, weightOf } from './actions.ts';
 import { atomicMatcher } from './atomic.ts';
-import { checkPlan } from './guards.ts';
+import { cleanOutActions, doubtfulInSource, lostByCleanOut, unknownInSource, type CleanOut } from './clean-out.ts';
+import { checkPlan, type GuardView } from './guards.ts';
 import type { Report } from './report.ts';
 import { reportScans, type Scans, type ScanTask } from './scanning.ts';
 import type { Session } from './session.ts';
@@ -62,15 +64,16 @@ class Pass {
     const { options, baseline } = this.#session;
     const scans = await this.#scan();
     const { plan, view } = await this.#reconcile(scans);
+    const cleanOut = this.#cleanOutOf(scans);
     // A dry run shows what a guard stops, so that one can judge whether it is right.
-    if (options.dryRun) this.#tellPlan(plan, view, scans);
-    this.#guard(plan, view, scans);
+    if (options.dryRun) this.#foretell(plan, view, scans, cleanOut);
+    await this.#guard(plan, view, scans, cleanOut);
     if (options.dryRun) return false;
     this.#tellPlan(plan, view, scans);
 
     const { isFirst } = this.#request;
     if (isFirst && (await this.#session.earlierIsDurable)) baseline.markDurable();
-    if (isFirst && options.cleanOutFirst) await this.#cleanOut();
+    if (cleanOut !== undefined) await this.#cleanOut(cleanOut);
     return this.#apply(plan, view, scans);
   }
 
@@ -96,6 +99,7 @@ class Pass {
     const source = sourceOf(options.mode);
     const scans = await this.#request.scan({
       emptied: isFirst && options.cleanOutFirst && source !== undefined ? otherSide(source) : undefined,
+      recordedOfSource: source === undefined ? undefined : this.#session.beforeCleanOut?.[source],
       replicas: {
         a: opened.a === undefined ? undefined : replicas.a,
         b: opened.b === undefined ? undefined : replicas.b,
@@ -146,8 +150,8 @@ class Pass {
     return answers;
   }
 
-  #guard(plan: Plan, view: ReconcileInput, scans: Scans): void {
-    const { baseline, opened, options } = this.#session;
+  async #guard(plan: Plan, view: ReconcileInput, scans: Scans, cleanOut: CleanOut | undefined): Promise<void> {
+    const { opened, options } = this.#session;
     const { deletedBefore, isFirst } = this.#request;
     const { actions, bytes: incoming } = weightOf(plan, view);
     this.#report.expectTotal(actions, incoming.a + incoming.b);
@@ -157,14 +161,34 @@ class Pass {
         roots: this.#session.request.roots,
         input: view,
         scans: scans.results,
-        recorded: (side) => (baseline.exists ? baseline[side].entryCount : scans.results[side].entries),
+        recorded: (side) => this.#recorded(side, scans, cleanOut),
         incoming,
         // Later it is not known: then each path finds out for itself.
         freeBytes: isFirst ? { a: opened.a?.freeBytes ?? 0, b: opened.b?.freeBytes ?? 0 } : { a: 0, b: 0 },
         deletedBefore,
+        cleanOut: cleanOut === undefined ? undefined : await this.#guardedOf(cleanOut, view),
       },
       options,
     );
+  }
+
+  #recorded(side: Side, scans: Scans, cleanOut: CleanOut | undefined): number {
+    const { baseline, beforeCleanOut } = this.#session;
+    if (cleanOut?.side === side) return cleanOut.standing.entryCount;
+    if (cleanOut !== undefined && beforeCleanOut !== undefined) return beforeCleanOut[side].entryCount;
+    return baseline.exists ? baseline[side].entryCount : scans.results[side].entries;
+  }
+
+  async #guardedOf(cleanOut: CleanOut, view: ReconcileInput): Promise<GuardView['cleanOut']> {
+    const unread = unknownInSource(cleanOut, view) ?? (await this.#unreadFile(cleanOut, view));
+    return { side: cleanOut.side, lost: [...lostByCleanOut(cleanOut, view)], unread };
+  }
+
+  /** Whether a file can be read shows when it is; after the cleaning out that would be too late. */
+  async #unreadFile(cleanOut: CleanOut, view: ReconcileInput): Promise<RelPath | undefined> {
+    const source = otherSide(cleanOut.side);
+    const answers = await this.#digests(source, [...doubtfulInSource(cleanOut, view)]);
+    return [...answers].find(([, answer]) => answer === 'unreadable')?.[0];
   }
 
   #tellPlan(plan: Plan, view: ReconcileInput, scans: Scans): void {
@@ -179,14 +203,32 @@ class Pass {
 
   // --- doing -------------------------------------------------------------------------------------------------------
 
-  async #cleanOut(): Promise<void> {
-    const { options, replicas, roots } = this.#session.request;
-    const source = sourceOf(options.mode);
-    if (source === undefined) return;
-    const target = otherSide(source);
-    const { removed, failures } = await replicas[target].cleanOut(this.#session.control());
-    for (const { path, why, detail } of failures) this.#report.skip({ path, side: target, why, detail });
-    if (removed > 0) this.#report.notice(`${roots[target]} was emptied; what was in it is in its .lockstep/history`);
+  /** Only at first: after that the destination is like any other. */
+  #cleanOutOf({ standing }: Scans): CleanOut | undefined {
+    const source = sourceOf(this.#session.options.mode);
+    if (standing === undefined || source === undefined) return undefined;
+    return { side: otherSide(source), standing: standing.changed };
+  }
+
+  /** What a run would do, in its order. */
+  #foretell(plan: Plan, view: ReconcileInput, scans: Scans, cleanOut: CleanOut | undefined): void {
+    if (cleanOut !== undefined && cleanOut.standing.entryCount > 0) {
+      const root = this.#session.request.roots[cleanOut.side];
+      this.#report.notice(`${root} would be emptied first; what is in it would go to its .lockstep/history`);
+      for (const action of cleanOutActions(cleanOut, new Set())) this.#report.action(action);
+    }
+    this.#tellPlan(plan, view, scans);
+  }
+
+  async #cleanOut(cleanOut: CleanOut): Promise<void> {
+    const { replicas, roots } = this.#session.request;
+    const { side } = cleanOut;
+    const { removed, failures } = await replicas[side].cleanOut(this.#session.control());
+    for (const { path, why, detail } of failures) this.#report.skip({ path, side, why, detail });
+    for (const action of cleanOutActions(cleanOut, new Set(failures.map(({ path }) => path)))) {
+      this.#report.action(action);
+    }
+    if (removed > 0) this.#report.notice(`${roots[side]} was emptied; what was in it is in its .lockstep/history`);
   }
 
   async #apply(plan: Plan, view: ReconcileInput, scans: Scans): Promise<boolean> {

@@ -5,7 +5,8 @@ import { ancestorsOf, baseName, joinPath, parentPath, type RelPath } from '../tr
 import { Tree } from '../tree/tree.ts';
 import { Listing } from '../tree/listing.ts';
 import { listingNow, type ReconcileInput, type SideState } from '../reconcile/input.ts';
-import { sourceOf, type ReconcileOptions, type Side } from '../reconcile/options.ts';
+import { otherSide, sourceOf, type ReconcileOptions, type Side } from '../reconcile/options.ts';
+import { explainResult } from '../replica/explain-changes.ts';
 import type { OpenedRoot, Replica, ScanRequest, ScanResult } from '../replica/replica.ts';
 import { nothingFound } from '../replica/scan-result.ts';
 import type { Baseline } from './baseline/baseline.ts';
@@ -14,14 +15,18 @@ import { ignoreFilesFor } from './ignore-files.ts';
 import type { LinkOptions } from './options.ts';
 import type { Report } from './report.ts';
 
+const noRules: IgnoreRules = { patterns: [], presets: [], files: [], perishable: [] };
+
 export interface ScanTask {
   /** Undefined for a root that a dry run would have to make: an empty tree. */
   replicas: Record<Side, Replica | undefined>;
   opened: Record<Side, OpenedRoot | undefined>;
   /** The root was, or would be, made by this run. */
   fresh: Record<Side, boolean>;
-  /** The side that will be emptied first: only the root itself is looked at. */
+  /** The side that will be emptied first: everything goes on as if it were already. */
   emptied: Side | undefined;
+  /** What the last run recorded of the source, where it does not count for the plan any more (`Session.beforeCleanOut`). */
+  recordedOfSource: Tree | undefined;
   baseline: Baseline;
   options: LinkOptions;
   reconcileOptions: ReconcileOptions;
@@ -32,13 +37,20 @@ export interface ScanTask {
 export interface Scans {
   results: Record<Side, ScanResult>;
   input: ReconcileInput;
+  /** What really stands on the side that will be emptied. */
+  standing?: ScanResult;
 }
 
 /** Scans both sides at the same time; again, where the ignore files of the other side change what is in scope. */
 export async function scanBoth(task: ScanTask): Promise<Scans> {
   const entries = { a: 0, b: 0 };
-  const scan = async (side: Side, ignoreFiles: ScanRequest['ignoreFiles']): Promise<ScanResult> =>
-    scanSide(side, task, ignoreFiles, entries);
+  let standing: ScanResult | undefined;
+  const scan = async (side: Side, ignoreFiles: ScanRequest['ignoreFiles']): Promise<ScanResult> => {
+    if (side !== task.emptied) return scanSide(side, task, ignoreFiles, entries);
+    // No rule keeps anything from being taken away.
+    standing ??= await scanSide(side, { ...task, options: { ...task.options, rules: noRules } }, [], entries);
+    return emptyScan(task.options.rules, standing.changed.root);
+  };
   const [a, b] = await Promise.all([scan('a', []), scan('b', [])]);
   const results = { a, b };
   const first = inputOf(results, task);
@@ -49,7 +61,10 @@ export async function scanBoth(task: ScanTask): Promise<Scans> {
       if (files !== undefined) results[side] = await scan(side, files);
     }),
   );
-  return { results, input: inputOf(results, task) };
+  if (task.emptied !== undefined && task.recordedOfSource !== undefined) {
+    explainResult(results[otherSide(task.emptied)], task.options, [task.recordedOfSource]);
+  }
+  return { results, input: inputOf(results, task), ...(standing === undefined ? {} : { standing }) };
 }
 
 /** @param entries how many were seen so far, by side: for the progress of both */
@@ -67,8 +82,7 @@ export async function scanSide(
     entries[side] = progress.entries;
     report.progress('scanning', entries.a + entries.b, 0);
   };
-  const result = await replica.scan(request, { signal: task.signal, onProgress });
-  return side === task.emptied ? emptyScan(options.rules, result.changed.root) : result;
+  return replica.scan(request, { signal: task.signal, onProgress });
 }
 
 export function inputOf(results: Record<Side, ScanResult>, task: ScanTask): ReconcileInput {

@@ -8,6 +8,7 @@ import { GuardError, InterruptedError, LockstepError } from '../base/errors.ts';
 import { compactStamp } from '../base/format.ts';
 import { isMirror, sourceOf, type Mode, type Side } from '../reconcile/options.ts';
 import type { Control, OpenedRoot, OpenRequest, Replica, RootProbe } from '../replica/replica.ts';
+import type { Tree } from '../tree/tree.ts';
 import { Baseline } from './baseline/baseline.ts';
 import type { Listener } from './events.ts';
 import { accessTo, scanRequestOf, type EarlyRecord } from './foresee.ts';
@@ -47,6 +48,7 @@ export class Session {
   #link: LinkId | undefined;
   #baseline: Baseline | undefined;
   #journal: Journal | undefined;
+  #beforeCleanOut: Record<Side, Tree> | undefined;
   /** Something was, or is about to be, recorded. */
   #recording = false;
   #options: LinkOptions;
@@ -89,6 +91,11 @@ export class Session {
     return opened(this.#journal);
   }
 
+  /** What was agreed before a side that will be emptied made it void: the guards still know the source by it. */
+  get beforeCleanOut(): Record<Side, Tree> | undefined {
+    return this.#beforeCleanOut;
+  }
+
   /** Of a two-way link, which keeps the roots' identity and a token in them. */
   get marks(): boolean {
     return sourceOf(this.#options.mode) === undefined;
@@ -125,8 +132,10 @@ export class Session {
     const journal = new Journal(options.stateDir, link.id);
     if (!options.dryRun) await this.#recover(journal, link.swapped, report);
     // Planned as if it were empty already; it is emptied when the guards have let the plan pass.
-    if (options.cleanOutFirst) baseline.forget('cleaned out');
-    else if (baseline.lost !== undefined) this.keepsUnrecorded = true;
+    if (options.cleanOutFirst) {
+      if (isAlive(baseline)) this.#beforeCleanOut = { a: baseline.a, b: baseline.b };
+      baseline.forget('cleaned out');
+    } else if (baseline.lost !== undefined) this.keepsUnrecorded = true;
     this.#link = link;
     this.#baseline = baseline;
     this.#journal = journal;
@@ -250,8 +259,8 @@ export class Session {
       const opened = this.opened[side];
       const known = baseline.identity[side];
       if (opened === undefined || opened.identity === known) continue;
-      // Push never deletes and its source is never written: a new destination is simply filled.
-      if (sourceOf(options.mode) !== undefined && !isMirror(options.mode)) {
+      // Push never deletes and its source is never written: a new destination is simply filled, if it is not emptied first.
+      if (sourceOf(options.mode) !== undefined && !isMirror(options.mode) && !options.cleanOutFirst) {
         report.notice(`${roots[side]} is not the directory of the last run: starting anew`);
         baseline.forget('another root');
         return;

@@ -48,7 +48,11 @@ export function explainChanges(
 }
 
 /** Does all of this for a whole result. @param layers what was recorded, the last word first */
-export function explainResult(result: ScanResult, request: ScanRequest, layers: readonly Tree[]): void {
+export function explainResult(
+  result: ScanResult,
+  request: Pick<ScanRequest, 'rules' | 'scope'>,
+  layers: readonly Tree[],
+): void {
   const matcher = new IgnoreMatcher(request.rules);
   for (const { dir, name, text } of result.ignoreFiles) matcher.addFile(dir, name, text);
   const context = { scope: request.scope, matcher, mountsGone: result.mountsGone };

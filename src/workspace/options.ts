@@ -380,6 +380,12 @@ function modeOf(direction: Direction, parsed: Parsed): Mode {
   if (parsed.cleanOutFirst && parsed.path.length > 0) {
     throw wrong('--clean-out-first empties the whole destination, --path leaves all but some paths alone: choose one');
   }
+  const target = direction === 'push' ? 'remote' : 'local';
+  if (parsed.cleanOutFirst && parsed.skipDeletion.some((side) => side === target || side === 'both')) {
+    throw wrong(
+      `--clean-out-first empties the destination, --skip-deletion ${target} deletes nothing there: choose one`,
+    );
+  }
   const mirrors = parsed.delete || parsed.mode === 'mirror';
   if (direction === 'push') return mirrors ? 'mirror' : 'push';
   return mirrors ? 'pull-mirror' : 'pull';
