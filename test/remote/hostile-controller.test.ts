@@ -4,12 +4,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { controllerGreeting, greetingType } from '../../src/replica/agent/greeting.ts';
+import { MessageCodec } from '../../src/replica/agent/protocol.ts';
 import { greetRemote, type RemoteReplica } from '../../src/replica/agent/remote.ts';
 import type { ApplyStep, Control, ScanRequest } from '../../src/replica/replica.ts';
 import type { Entry } from '../../src/tree/entry.ts';
 import type { IgnoreRules } from '../../src/tree/ignore/rules.ts';
 import { Listing } from '../../src/tree/listing.ts';
+import { encode } from '../../src/wire/codec.ts';
 import { encodeFrame, FrameDecoder } from '../../src/wire/frames.ts';
+import { cliPath } from '../support/cli.ts';
+import { peakMemory } from '../support/fake-far-side.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { random, type Random } from '../support/random.ts';
 import { contents, litter, write } from '../support/tree.ts';
@@ -216,6 +221,49 @@ describe('other calls', () => {
       await expect(apply(replica, [put('new')])).rejects.toThrow(/not open/);
       await expect(replica.digest([{ path: 'f', expect: entry }], control)).rejects.toThrow(/not open/);
     }, false));
+});
+
+describe('calls without end', () => {
+  it('whose answers nobody reads end the conversation, in bounded memory', async () =>
+    withPair(async (pair) => {
+      fs.mkdirSync(pair.b);
+      const agent = spawn(process.execPath, [cliPath, 'serve', '--root', pair.b], { stdio: ['pipe', 'pipe', 'pipe'] });
+      agent.stdin.on('error', () => undefined);
+      let stderr = '';
+      agent.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      const ended = new Promise((resolve) => agent.on('exit', resolve));
+      const isOver = (): boolean => agent.exitCode !== null || agent.stdin.destroyed;
+      const codec = new MessageCodec();
+      const say = (type: number, payload: Uint8Array): Buffer =>
+        Buffer.concat(encodeFrame({ type, more: false, packing: 'none', payload }));
+      agent.stdin.write(say(greetingType, encode(controllerGreeting, { compress: 'off', zstd: false })));
+      let peakBytes = 0;
+      for (let id = 1; id < 600_000 && !isOver();) {
+        const calls: Buffer[] = [];
+        for (const last = id + 32; id < last; id += 1) {
+          const { type, payload } = codec.encode({ type: 'call', id, method: 'probe', args: [pair.b] });
+          calls.push(say(type, payload));
+        }
+        agent.stdin.write(Buffer.concat(calls));
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        peakBytes = Math.max(peakBytes, peakMemory(agent));
+      }
+      agent.stdout.resume();
+      await ended;
+      expect(stderr).toMatch(/more than 64 calls that are not answered yet/);
+      expect(peakBytes).toBeLessThan(250 << 20);
+    }));
+
+  it('whose answers are read are answered', async () =>
+    withAgent(async (replica) => {
+      for (let round = 0; round < 100; round += 1) {
+        const asked = Array.from({ length: 50 }, async () => {
+          const own: Control = { signal: new AbortController().signal };
+          return replica.digest([{ path: 'f', expect: entry }], own);
+        });
+        expect(await Promise.all(asked)).toHaveLength(50);
+      }
+    }));
 });
 
 // --- fuzz --------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,9 @@ export type PackedLookResult = Omit<LookResult, 'below'> & { chunks: number[] };
 /** The largest part that is sent: a heartbeat must not wait long behind it. */
 const partBytes = 1 << 20;
 
+/** So many calls may be without an answer at once; an honest controller has a handful. */
+const mostCalls = 64;
+
 type Call = Extract<Message, { type: 'call' }>;
 
 /** A call that is being carried out. */
@@ -41,6 +44,9 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
       case 'call':
         // When the other side failed, nobody has cancelled what this one was doing.
         if (message.method === 'close') stopAll();
+        if (running.size >= mostCalls) {
+          throw new LockstepError('protocol', `more than ${mostCalls} calls that are not answered yet`);
+        }
         void answer(message);
         return;
       case 'cancel':
@@ -86,13 +92,22 @@ export async function serve(replica: Replica, channel: Channel): Promise<void> {
     const onProgress = (progress: Progress): void => channel.send({ type: 'progress', id, progress });
     try {
       const value = await carryOut(call, own, { signal: abort.signal, onProgress });
-      channel.send({ type: 'result', id, value });
+      await reply(own, { type: 'result', id, value });
     } catch (error) {
-      channel.send({ type: 'error', id, error: toWire(error) });
+      await reply(own, { type: 'error', id, error: toWire(error) });
     } finally {
       running.delete(id);
-      own.incoming.drop();
     }
+  }
+
+  /**
+   * Who asks on and on and never reads has his answers wait as calls, of which there are only so many. Others are read from
+   * meanwhile: both ends may have much to send.
+   */
+  async function reply({ incoming }: Running, answer: Message): Promise<void> {
+    incoming.drop();
+    await channel.room();
+    channel.send(answer);
   }
 
   async function carryOut(call: Call, own: Running, control: Control): Promise<unknown> {
