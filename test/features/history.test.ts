@@ -342,6 +342,21 @@ describe('retention', () => {
     });
   });
 
+  it('--keep-versions spares what was kept just now, though a clock that went back makes older versions seem newer', async () => {
+    await withPair(async (pair) => {
+      await pair.agreed({ f: 'old', keep: 'x' });
+      await deleteOnA(pair, 'f');
+      age(pair.b, -0.01);
+      await pair.agreed({ f: 'again' });
+      write(pair.b, { f: 'the only copy' });
+      write(pair.a, { f: 'winner' });
+      const ran = await pair.sync('--on-conflict', 'local', '--keep-versions', '1');
+      expect(ran.code, ran.stdout).toBe(0);
+      pair.expectBoth({ f: 'winner', keep: 'x' });
+      expect(history(pair.b)).toEqual({ f: ['the only copy'] });
+    });
+  });
+
   it('--keep-days counts from the keeping, not from the time of the file', async () => {
     await withPair(async (pair) => {
       await pair.agreed({ old: 'old', f: file('f', { mtime: 1000 }), keep: 'x' });

@@ -8,6 +8,7 @@ import { describeVersions } from '../local/history/describe.ts';
 import { linesByPlace, parseIndex, type IndexLine } from '../local/history/index-file.ts';
 import { filesNumber, historyDirectory, indexName, timeOfRun } from '../local/history/layout.ts';
 import { compareAge, type StoredVersion, type Version } from '../local/history/read.ts';
+import { firstToGo } from '../local/history/retention.ts';
 import { readRecords, type FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
 import { readOwn } from './read-own.ts';
@@ -128,7 +129,9 @@ export async function pruneFar(
     const byPath = groupByPath(versions);
     for (const group of byPath.values()) {
       const surplus = group.length - retention.versions;
-      if (surplus > 0) for (const version of group.sort(compareAge).slice(0, surplus)) doomed.add(version);
+      if (surplus <= 0) continue;
+      group.sort(firstToGo((run) => run === active, nowMs));
+      for (const version of group.slice(0, surplus)) doomed.add(version);
     }
   }
   if (retention.bytes > 0) {

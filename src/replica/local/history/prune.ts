@@ -16,6 +16,7 @@ import { pause, type Work } from '../slices.ts';
 import { filesDirectory, filesNumber } from './layout.ts';
 import { compareAge, HistoryReader, type StoredVersion } from './read.ts';
 import { Remover } from './remove.ts';
+import { firstToGo } from './retention.ts';
 import { loadSummary, removeSummary, saveSummary, type RunStats, type Summary } from './summary.ts';
 
 interface Pruned {
@@ -197,14 +198,16 @@ class Pruner {
 
   /** Only a path that has a new version can have too many, when the limits are those of the last time. */
   *#doomSurplus(fresh: readonly StoredVersion[]): Work<typeof recount | undefined> {
-    const limit = this.#context.retention.versions;
+    const { retention, isActive, nowMs } = this.#context;
+    const limit = retention.versions;
     if (limit === 0) return undefined;
     const byPath =
       this.#summary === undefined ? groupBy(fresh, ({ path }) => path) : yield* this.#siblings(fresh, limit);
     if (byPath === recount) return recount;
     for (const versions of byPath.values()) {
       if (versions.length <= limit) continue;
-      for (const version of versions.sort(compareAge).slice(0, versions.length - limit)) this.#doom(version);
+      versions.sort(firstToGo(isActive, nowMs));
+      for (const version of versions.slice(0, versions.length - limit)) this.#doom(version);
     }
     return undefined;
   }
