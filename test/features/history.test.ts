@@ -367,6 +367,21 @@ describe('retention', () => {
     });
   });
 
+  it('--keep-size leaves a file that is larger for an hour, whatever is synced meanwhile', async () => {
+    await withPair(async (pair) => {
+      await pair.agreed({ large: 'x'.repeat(3000), small: 's', keep: 'x' });
+      await deleteOnA(pair, 'small', '--keep-size', '1K');
+      await deleteOnA(pair, 'large', '--keep-size', '1K');
+      await pair.agreed({ other: 'o' }, '--keep-size', '1K');
+      await deleteOnA(pair, 'other', '--keep-size', '1K');
+      expect(Object.keys(history(pair.b)).sort()).toEqual(['large', 'other', 'small']);
+      age(pair.b, 0.05);
+      await pair.agreed({ other: 'o' });
+      await deleteOnA(pair, 'other', '--keep-size', '1K');
+      expect(history(pair.b)).toEqual({ other: ['o', 'o'], small: ['s'] });
+    });
+  });
+
   it('--keep-size takes the oldest first', async () => {
     await withPair(async (pair) => {
       for (const name of ['one', 'two', 'three']) await pair.agreed({ [name]: name.padEnd(1000), keep: 'x' });

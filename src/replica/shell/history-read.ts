@@ -8,7 +8,7 @@ import { describeVersions } from '../local/history/describe.ts';
 import { linesByPlace, parseIndex, type IndexLine } from '../local/history/index-file.ts';
 import { filesNumber, historyDirectory, indexName, timeOfRun } from '../local/history/layout.ts';
 import { compareAge, type StoredVersion, type Version } from '../local/history/read.ts';
-import { firstToGo } from '../local/history/retention.ts';
+import { firstToGo, outsized } from '../local/history/retention.ts';
 import { readRecords, type FarRoot } from './far-root.ts';
 import { lineInput } from './open.ts';
 import { readOwn } from './read-own.ts';
@@ -135,10 +135,14 @@ export async function pruneFar(
     }
   }
   if (retention.bytes > 0) {
-    let total = versions.reduce((sum, version) => sum + (doomed.has(version) ? 0 : version.size), 0);
-    for (const version of [...versions].sort(compareAge)) {
+    for (const version of versions) if (outsized(version, retention, nowMs) === 'goes') doomed.add(version);
+    const counted = versions.filter((version) => {
+      return !doomed.has(version) && outsized(version, retention, nowMs) === undefined;
+    });
+    let total = counted.reduce((sum, { size }) => sum + size, 0);
+    for (const version of counted.sort(compareAge)) {
       if (total <= retention.bytes) break;
-      if (doomed.has(version) || (version.runId === active && version.timeMs > nowMs - hourMs)) continue;
+      if (version.runId === active && version.timeMs > nowMs - hourMs) continue;
       total -= version.size;
       doomed.add(version);
     }

@@ -155,13 +155,32 @@ describe('what is not ours stays', () => {
   it('what the present run has just kept is not taken for the sake of bytes, and goes with the next run', () => {
     const on = new TestRoot();
     on.keptAt(now - 5000, { old: 'x'.repeat(50) });
-    const run = on.keptAt(now, { huge: 'x'.repeat(500) });
+    const run = on.keptAt(now, { one: 'x'.repeat(90), two: 'x'.repeat(91) });
     lock(on, run);
     expect(prune(on, { bytes: 100 })).toEqual({ removed: 1, bytes: 50 });
-    expect(paths(on)).toEqual(['huge 500']);
-    lock(on, 'another');
-    expect(prune(on, { bytes: 100 })).toEqual({ removed: 1, bytes: 500 });
+    expect(paths(on)).toEqual(['one 90', 'two 91']);
+    lock(on, runAt(now + 1));
+    expect(prune(on, { bytes: 100 })).toEqual({ removed: 1, bytes: 90 });
   });
+
+  it.each([0, 1500])(
+    'what is larger than the limit stays for an hour, and nothing goes for it; %i others',
+    (others) => {
+      const on = new TestRoot();
+      const names = Array.from({ length: others }, (_, n) => `d/${n}`);
+      on.keptAt(now - 5000, { old: 'x'.repeat(50), ...Object.fromEntries(names.map((name) => [name, ''])) });
+      const run = on.keptAt(now, { huge: 'x'.repeat(500) });
+      lock(on, run);
+      expect(prune(on, { bytes: 100 })).toEqual({ removed: 0, bytes: 0 });
+      lock(on, runAt(now + 10));
+      on.keptAt(now + 1, { more: 'x'.repeat(40) });
+      expect(prune(on, { bytes: 100 }, now + 2)).toEqual({ removed: 0, bytes: 0 });
+      on.keptAt(now + 3, { most: 'x'.repeat(51) });
+      expect(prune(on, { bytes: 100 }, now + 4)).toEqual({ removed: 1, bytes: 50 });
+      expect(prune(on, { bytes: 100 }, now + 3_600_001)).toEqual({ removed: 1, bytes: 500 });
+      expect(paths(on).filter((line) => !line.startsWith('d/'))).toEqual(['more 40', 'most 51']);
+    },
+  );
 });
 
 describe('a large history', () => {

@@ -16,7 +16,7 @@ import { pause, type Work } from '../slices.ts';
 import { filesDirectory, filesNumber } from './layout.ts';
 import { compareAge, HistoryReader, type StoredVersion } from './read.ts';
 import { Remover } from './remove.ts';
-import { firstToGo } from './retention.ts';
+import { firstToGo, outsized } from './retention.ts';
 import { loadSummary, removeSummary, saveSummary, type RunStats, type Summary } from './summary.ts';
 
 interface Pruned {
@@ -32,8 +32,8 @@ const recount = Symbol('recount');
 
 /**
  * Removes versions: those kept more than `days` ago, all but the newest `versions` of each path, and then the oldest until
- * all together have no more than `bytes`. 0 means no limit. What the present run has kept within the last hour is not
- * taken for the sake of bytes: a file larger than the limit must be there for a while after it was deleted.
+ * all together have no more than `bytes`, but for those larger than that (retention.ts). 0 means no limit. What the present
+ * run has kept within the last hour is not taken for the sake of bytes.
  *
  * To be done with the root's lock held. It may end at any step: the next time goes on from what is there.
  *
@@ -247,6 +247,7 @@ class Pruner {
     let total = this.#total('bytes');
     total -= sizeOf([...this.#doomed.values()]);
     if (retention.bytes === 0 || total <= retention.bytes) return undefined;
+    total -= yield* this.#doomOutsized();
     // Somebody may have made room by hand: versions must not go for bytes that are not there.
     if (this.#summary !== undefined && nowMs - this.#summary.countedMs > hourMs) return recount;
     for (const run of this.#runs) {
@@ -254,7 +255,8 @@ class Pruner {
       const versions = yield* this.#load(run);
       for (const version of versions) {
         if (total <= retention.bytes) break;
-        if (this.#doomed.has(version.fullPath) || (isActive(run) && version.timeMs > nowMs - hourMs)) continue;
+        if (this.#doomed.has(version.fullPath) || outsized(version, retention, nowMs) !== undefined) continue;
+        if (isActive(run) && version.timeMs > nowMs - hourMs) continue;
         total -= version.size;
         this.#doom(version);
       }
@@ -264,6 +266,23 @@ class Pruner {
       }
     }
     return undefined;
+  }
+
+  /** @returns the bytes of all that are larger than the limit: no others go for them */
+  *#doomOutsized(): Work<number> {
+    const { retention, nowMs } = this.#context;
+    let total = 0;
+    for (const run of this.#runs) {
+      // No others can hold any.
+      if ((this.#stats.get(run)?.bytes ?? 0) <= retention.bytes) continue;
+      for (const version of yield* this.#load(run)) {
+        const verdict = outsized(version, retention, nowMs);
+        if (verdict === undefined || this.#doomed.has(version.fullPath)) continue;
+        total += version.size;
+        if (verdict === 'goes') this.#doom(version);
+      }
+    }
+    return total;
   }
 
   #total(of: 'versions' | 'bytes'): number {
