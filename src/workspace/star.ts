@@ -174,7 +174,11 @@ export async function star(
         }),
       );
       for (const result of ran) results.set(result.remote, joined(results.get(result.remote), result));
-      todo = options.dryRun ? [] : stale(ran, remotes, results);
+      todo = stale(ran, remotes, results);
+      if (!options.dryRun) continue;
+      // What would be in the hub then is nowhere yet, so that nothing can be planned from it.
+      for (const remote of todo) onEvent?.({ type: 'notice', message: notForetold(remote, local) }, remote);
+      break;
     }
   } finally {
     await Promise.allSettled([...(agents ?? []).map(async (agent) => agent.close()), hub.close()]);
@@ -192,6 +196,10 @@ function stale(
   if (bringing.length === 0) return [];
   const alive = remotes.filter((remote) => 'summary' in (results.get(remote) ?? {}));
   return alive.filter((remote) => bringing.some((other) => other !== remote));
+}
+
+function notForetold(remote: string, local: string): string {
+  return `${remote}: what other remotes bring to ${local} would go on to it; this dry run does not show that`;
 }
 
 function toHub({ actions }: Summary): number {

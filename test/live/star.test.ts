@@ -46,6 +46,27 @@ describe('once:', () => {
       for (const root of roots) expect(litter(root)).toEqual([]);
     }));
 
+  it('a dry run says for which remotes it does not show all', async () =>
+    withThree(async (pair, [a, b, c]) => {
+      write(a, { f: 'f' });
+      const run = async (...args: string[]): ReturnType<typeof lockstep> =>
+        lockstep(['sync', a, b, c, '--state-dir', pair.state, ...args]);
+      expect((await run()).code).toBe(0);
+      write(b, { new: 'x' });
+      const dry = await run('--dry-run');
+      expect([dry.code, dry.stderr]).toEqual([
+        0,
+        expect.stringContaining(`${c}: what other remotes bring to ${a} would go on to it; this dry run does not show`),
+      ]);
+      expect(dry.stderr).not.toContain(`${b}: what other`);
+      const told = events(await run('--dry-run', '--json')).filter(({ type }) => type === 'notice');
+      expect(told).toMatchObject([{ remote: c }]);
+      expect(contents(c)).toEqual({ f: 'f' });
+      expect(events(await run('--json')).filter(({ type }) => type === 'notice')).toEqual([]);
+      expect(contents(c)).toEqual({ f: 'f', new: 'x' });
+      expect((await run('--dry-run')).stderr).not.toContain('would go on');
+    }));
+
   it('one that fails stops none of the others, and shows in the exit code', async () =>
     withThree(async (pair, [a, b]) => {
       write(a, { f: 'f' });

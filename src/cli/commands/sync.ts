@@ -38,7 +38,8 @@ const notes: Record<Direction, string> = {
   sync: `
 When both sides changed a file, the newer wins by default; the other version is kept in .lockstep/history on
 its side (see lockstep history and restore). A file deleted here and edited there is kept. Nothing is deleted
-when two directories meet for the first time.
+when two directories meet for the first time. A dry run of a star does not show what comes from one remote and
+would go on to the others; it says where there is such.
 `,
   push: `
 What was edited at the destination is left alone where it is newer (exit 2), unless --force or --delete is
