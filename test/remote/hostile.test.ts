@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import zlib from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import type { Message } from '../../src/replica/agent/channel.ts';
+import type { Message, WireError } from '../../src/replica/agent/channel.ts';
 import { agentGreeting, greetingType, protocolVersion } from '../../src/replica/agent/greeting.ts';
 import { putRecordHeader, recordHeaderBytes, recordKinds } from '../../src/replica/content-stream.ts';
 import { LocalReplica } from '../../src/replica/local/local-replica.ts';
@@ -252,6 +252,11 @@ const anApplied = (message: Message): boolean =>
   Array.isArray(message.value) &&
   message.value.some((item) => typeof item === 'object' && item !== null && 'failures' in item);
 
+function failure(name: string, stack?: string): WireError {
+  const message = 'an error\u001b[2J of its own';
+  return { name, code: 'protocol', message, hint: undefined, path: undefined, option: undefined, stack };
+}
+
 attacks('an agent that breaks the rules', {
   'calls its controller': {
     lies: insteadOf(aResult, (_, honest) => honest({ type: 'call', id: 700, method: 'close', args: [] })),
@@ -295,18 +300,14 @@ attacks('an agent that breaks the rules', {
       honest({
         type: 'error',
         id,
-        error: {
-          name: 'LockstepError',
-          code: 'protocol',
-          message: 'an error\u001b[2J of its own',
-          hint: undefined,
-          path: undefined,
-          option: undefined,
-          stack: undefined,
-        },
+        error: failure('LockstepError'),
       }),
     ),
     says: /an error.* of its own/,
+  },
+  'says that the user has interrupted it': {
+    lies: insteadOf(aResult, ({ id }, honest) => honest({ type: 'error', id, error: failure('InterruptedError') })),
+    says: /: says that it was interrupted, and nobody did that/,
   },
   'sends other parts of a tree than it announced': {
     lies: insteadOf(aPart, (message, honest) => {
@@ -315,6 +316,21 @@ attacks('an agent that breaks the rules', {
     says: /in other pieces than announced/,
   },
 });
+
+it('an unknown failure of the far side is told as its own, and sends nothing to the terminal', async () =>
+  withPair(async (pair) => {
+    write(pair.a, { f: 'f' });
+    fs.mkdirSync(pair.b);
+    const error = failure('TypeError', 'Error: \u001b[31mRED\u001b]0;owned\u0007 at x\n    at y');
+    const lies = insteadOf(aResult, ({ id }, honest) => honest({ type: 'error', id, error }));
+    const ran = await withFarSide(pair, lies, async (far) =>
+      lockstep(['sync', pair.a, pair.b, '--state-dir', pair.state, ...far]),
+    );
+    expect(ran.code).toBe(1);
+    expect(ran.stdout + ran.stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f]|this is a bug in Lockstep/);
+    expect(ran.stderr).toMatch(/^lockstep: .*: failed over there in an unknown way: TypeError: an error\\x1b/);
+    expect(ran.stderr).toContain('Error: \\x1b[31mRED');
+  }));
 
 // --- scans -------------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ export function printError(error: unknown, json: boolean): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (json)
     process.stdout.write(`${JSON.stringify({ v: 1, type: 'error', code: 'internal', message: text, exitCode: 1 })}\n`);
-  process.stderr.write(`lockstep: this is a bug in Lockstep, please report it:\n${text}\n`);
+  process.stderr.write(`lockstep: this is a bug in Lockstep, please report it:\n${escapeLines(text)}\n`);
 }
 
 /** This very command line with an option added, ready to be pasted into a shell. */

@@ -25,7 +25,7 @@ import type {
   StepResult,
 } from '../replica.ts';
 import type { LookRequest, LookResult, WatchEvent, WatchOptions } from '../watching.ts';
-import type { Channel, Message, Method } from './channel.ts';
+import type { Channel, Message, Method, WireError } from './channel.ts';
 import { fromWire, toWire } from './errors.ts';
 import { owned, PartQueue } from './parts.ts';
 import type { PackedLookResult, PackedScanResult } from './serve.ts';
@@ -44,6 +44,7 @@ interface Waiting {
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
   onProgress: ((progress: Progress) => void) | undefined;
+  signal: AbortSignal | undefined;
   /** For what we send with it. */
   credits: Credits;
   /** Takes what is sent to us with it; none is expected where it is undefined. */
@@ -61,13 +62,16 @@ interface CallExtras {
 
 export class AgentClient implements Replica {
   readonly #channel: Channel;
+  readonly #far: string | undefined;
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
   #gone: Error | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(channel: Channel) {
+  /** @param far what the other end is called, where it is not a thread of ours */
+  constructor(channel: Channel, far?: string) {
     this.#channel = channel;
+    this.#far = far;
     channel.onMessage((message) => this.#receive(message));
     channel.onClose((reason) => this.#lost(reason));
   }
@@ -244,6 +248,7 @@ export class AgentClient implements Replica {
           resolve: resolve as (value: unknown) => void,
           reject,
           onProgress: control?.onProgress,
+          signal: control?.signal,
           credits,
           onPart,
         });
@@ -301,11 +306,20 @@ export class AgentClient implements Replica {
         return;
       case 'error':
         this.#waiting.delete(message.id);
-        waiting.reject(fromWire(message.error));
+        waiting.reject(this.#errorFrom(message.error, waiting));
         return;
       default:
         unreachable(message);
     }
+  }
+
+  #errorFrom(wire: WireError, { signal }: Waiting): Error {
+    const error = fromWire(wire, this.#far);
+    // Closing stops whatever is still being done there.
+    const isAsked = signal?.aborted === true || this.#closed !== undefined;
+    if (!(error instanceof InterruptedError) || isAsked) return error;
+    const far = this.#far ?? 'the agent';
+    return new LockstepError('protocol', `${far}: says that it was interrupted, and nobody did that`);
   }
 
   #lost(reason: Error): void {

@@ -39,7 +39,11 @@ function ofSystem(error: unknown): LockstepError | undefined {
  */
 const proposable = ['--force-unlock'];
 
-export function fromWire(wire: WireError): Error {
+/** So much of a far stack is shown. */
+const mostStack = 4000;
+
+/** @param far what the other end is called, where it is not a thread of ours: then its defects need not be ours */
+export function fromWire(wire: WireError, far?: string): Error {
   const details = {
     ...(wire.hint === undefined ? {} : { hint: wire.hint }),
     ...(wire.path === undefined ? {} : { path: wire.path }),
@@ -55,9 +59,18 @@ export function fromWire(wire: WireError): Error {
     case 'LockstepError':
       return new LockstepError(wire.code as ErrorCode, wire.message, details);
     default: {
+      if (far !== undefined) return unknownOver(far, wire);
       const error = new Error(wire.message);
       if (wire.stack !== undefined) error.stack = wire.stack;
       return error;
     }
   }
+}
+
+function unknownOver(far: string, { name, message, stack }: WireError): LockstepError {
+  const hint =
+    stack === undefined
+      ? {}
+      : { hint: `If Lockstep itself runs there, please report it:\n${stack.slice(0, mostStack)}` };
+  return new LockstepError('io', `${far}: failed over there in an unknown way: ${name}: ${message}`, hint);
 }

@@ -188,7 +188,7 @@ export class RemoteReplica extends AgentClient {
     greeting: AgentGreeting,
     greetedAt: number,
   ) {
-    super(channel);
+    super(channel, options.name);
     this.#options = options;
     const onAbort = (): void => {
       const cut = setTimeout(() => connection.destroy(new InterruptedError()), interruptedMs);
