@@ -42,6 +42,8 @@ function option<T extends z.ZodMiniType>(schema: T, meta: OptionMeta): T {
 const side = z.enum(['local', 'remote', 'both']);
 const milliseconds = (least: number) =>
   z.coerce.number<number | string>().check(z.minimum(least), z.maximum(3_600_000));
+/** At most a week: no timer takes more than 24 days, and a longer one ends at once. */
+const seconds = (least: number) => z.coerce.number<number | string>().check(z.minimum(least), z.maximum(604_800));
 const bytes = z.string().check(z.regex(/^\d+(\.\d+)?\s*([kKMGT]i?)?B?$/, 'not a size such as 500MB or 10GB'));
 
 export const syncOptionsSchema = z.strictObject({
@@ -134,12 +136,12 @@ export const syncOptionsSchema = z.strictObject({
     description: 'with --watch: a file that keeps changing waits until it rests for so long',
     group: 'Live',
   }),
-  rescan: option(z._default(z.coerce.number<number | string>().check(z.minimum(1)), 600), {
+  rescan: option(z._default(seconds(1), 600), {
     flags: '--rescan <seconds>',
     description: 'with --watch: how often everything is looked at all the same, in case a change was not told of',
     group: 'Live',
   }),
-  pollInterval: option(z._default(z.coerce.number<number | string>().check(z.minimum(0.1)), 2), {
+  pollInterval: option(z._default(seconds(0.1), 2), {
     flags: '--poll-interval <seconds>',
     description: 'with --watch: how often what cannot be watched is looked at',
     group: 'Live',
@@ -230,12 +232,12 @@ export const syncOptionsSchema = z.strictObject({
     description: 'keep the program that is sent there in ~/.cache/lockstep, for the next time',
     group: 'Remote',
   }),
-  connectTimeout: option(z._default(z.coerce.number<number | string>().check(z.minimum(1)), 20), {
+  connectTimeout: option(z._default(seconds(1), 20), {
     flags: '--connect-timeout <seconds>',
     description: 'how long the far side may take to answer',
     group: 'Remote',
   }),
-  timeout: option(z._default(z.coerce.number<number | string>().check(z.minimum(5)), 15), {
+  timeout: option(z._default(seconds(5), 15), {
     flags: '--timeout <seconds>',
     description: 'a far side from which nothing is heard for so long is lost',
     group: 'Remote',
@@ -356,6 +358,7 @@ function parse(given: SyncOptions): Parsed {
 function complaint(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_value') return `not one of ${issue.values.join(', ')}`;
   if (issue.code === 'too_small' && issue.origin === 'number') return `less than ${String(issue.minimum)}`;
+  if (issue.code === 'too_big' && issue.origin === 'number') return `more than ${String(issue.maximum)}`;
   return issue.code === 'invalid_type' ? `not a ${issue.expected}` : issue.message;
 }
 

@@ -97,16 +97,26 @@ describe('mistakes', () => {
     }
   });
 
+  it('takes no duration that is longer than any timer', async () => {
+    for (const option of ['--connect-timeout', '--timeout', '--rescan', '--poll-interval', '--settle']) {
+      const ran = await lockstep(['sync', 'a', 'b', option, '2200000000']);
+      expect([ran.code, ran.stdout], option).toEqual([64, '']);
+      expect(ran.stderr).toMatch(new RegExp(`^lockstep: ${option} 2200000000: more than \\d+\n`));
+    }
+  });
+
   it('130, 131: roots that nobody means are refused before anything is written', async (context) =>
     withPair(async (pair) => {
       if (overSsh || overShell) context.skip('the far side has a home of its own');
-      write(pair.a, { 'd/f': 'x' });
+      write(pair.a, { 'd/f': 'x', '..d/e/f': 'x' });
       fs.symlinkSync(path.join(pair.a, 'd'), path.join(pair.dir, 'link'));
       const home = path.join(pair.dir, 'home');
       fs.mkdirSync(home);
       const table: [args: string[], code: string][] = [
         [['sync', 'a', 'a/'], 'roots-overlap'],
         [['sync', 'a', 'a/d'], 'roots-overlap'],
+        [['sync', 'a', 'a/..d'], 'roots-overlap'],
+        [['push', 'a/..d/e', 'a'], 'roots-overlap'],
         [['push', 'a/d', 'a'], 'roots-overlap'],
         [['sync', 'a', 'link'], 'roots-overlap'],
         [['push', 'a', 'a/new/dir'], 'roots-overlap'],
