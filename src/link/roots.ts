@@ -95,6 +95,6 @@ export function checkOverlap(roots: Record<Side, string>, probes: Probes): void 
 }
 
 function contains(outer: string, inner: string): boolean {
-  const relative = path.relative(outer, inner);
-  return relative === '' || (!relative.startsWith('..') && !path.isAbsolute(relative));
+  // A name may begin with dots, too.
+  return path.relative(outer, inner).split(path.sep)[0] !== '..';
 }
