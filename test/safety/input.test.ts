@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, type TestContext } from 'vitest';
-import { events, eventsOf, lockstep, type RunOptions } from '../support/cli.ts';
+import { bothHere, events, eventsOf, lockstep, type RunOptions } from '../support/cli.ts';
 import { asNobody, giveAway } from '../support/host.ts';
 import { injecting } from '../support/inject.ts';
 import { everything } from '../support/oracles.ts';
@@ -465,4 +465,23 @@ describe('what may not be read or written', () => {
       pair.expectBoth(expected);
       await pair.expectIdle();
     }));
+});
+
+it('a directory where nothing can be made: the run ends and says which it is', async (context) => {
+  if (process.platform !== 'linux' || !bothHere) context.skip('needs /proc of this machine');
+  await withPair(async (pair) => {
+    write(pair.a, { f: 'o' });
+    // Not even SIGTERM ends a process that spins.
+    const run: RunOptions = { under: ['timeout', '-s', 'KILL', '30'] };
+    const root = await lockstep(['sync', pair.a, '/proc/self/xx/y', '--state-dir', pair.state], run);
+    expect(root.code, root.stderr).toBe(1);
+    expect(root.stderr).toContain(
+      'cannot make /proc/self/xx/y: no such file or directory (/proc/self/xx)\n  Check the permissions',
+    );
+    const state = await lockstep(['sync', pair.a, pair.b, '--state-dir', '/proc/xx/y'], run);
+    expect(state.code, state.stderr).toBe(1);
+    expect(state.stderr).toContain('cannot write the state in /proc/xx/y: no such file or directory\n  Without');
+    expect(contents(pair.dir)).toEqual({ a: 'dir', 'a/f': 'o' });
+    expect(fs.readdirSync(pair.a)).toEqual(['f']);
+  });
 });

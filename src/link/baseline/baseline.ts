@@ -13,6 +13,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { makeDirectories } from '../../base/directories.ts';
 import { errnoCode, LockstepError } from '../../base/errors.ts';
 import { Slab } from '../../base/slab.ts';
 import type { AgreedState } from '../../reconcile/input.ts';
@@ -177,7 +178,7 @@ export class Baseline implements AgreedState {
   checkPlace(): void {
     onState('write', this.#stateDir, () => {
       const dir = path.dirname(this.#file);
-      makeDirectory(dir);
+      makeDirectories(dir, 0o700);
       fs.accessSync(dir, fs.constants.W_OK | fs.constants.X_OK);
     });
   }
@@ -375,7 +376,7 @@ export class Baseline implements AgreedState {
   }
 
   #replaceSnapshot(): void {
-    makeDirectory(path.dirname(this.#file));
+    makeDirectories(path.dirname(this.#file), 0o700);
     this.#header.id = randomBytes(8).toString('hex');
     this.#header.digests = Object.fromEntries(
       [...this.digests].map(([at, sha]) => [at, Buffer.from(sha).toString('hex')]),
@@ -484,17 +485,6 @@ export class Baseline implements AgreedState {
     this.#exists = false;
     this.#logBytes = 0;
     this.#header = emptyHeader();
-  }
-}
-
-/** Made with its parents; the plain call first, because Node's recursive one has no word for a read-only disk. */
-function makeDirectory(dir: string): void {
-  try {
-    fs.mkdirSync(dir, { mode: 0o700 });
-  } catch (error) {
-    const code = errnoCode(error);
-    if (code === 'ENOENT') fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-    else if (code !== 'EEXIST') throw error;
   }
 }
 

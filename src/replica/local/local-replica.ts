@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { monotonicMs } from '../../base/clock.ts';
+import { makeDirectories } from '../../base/directories.ts';
 import { GuardError, InterruptedError, LockstepError, reasonOf } from '../../base/errors.ts';
 import type { DigestAnswer } from '../../reconcile/input.ts';
 import { isValidName, ownDirectory, type RelPath } from '../../tree/path.ts';
@@ -418,10 +419,12 @@ function topNames(root: string): string[] {
 /** @returns the topmost directory that had to be made, undefined when the root was there */
 function makeRoot(root: string): string | undefined {
   try {
-    return fs.mkdirSync(root, { recursive: true });
+    return makeDirectories(root);
   } catch (error) {
     const isLink = fs.lstatSync(root, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-    const why = isLink ? 'it is a symbolic link that leads nowhere' : reasonOf(error);
+    const at = (error as NodeJS.ErrnoException).path;
+    const where = at === undefined || at === root ? '' : ` (${at})`;
+    const why = isLink ? 'it is a symbolic link that leads nowhere' : `${reasonOf(error)}${where}`;
     throw new LockstepError('io', `cannot make ${root}: ${why}`, {
       path: root,
       hint: isLink ? 'Is the disk mounted that it leads to?' : 'Check the permissions of the directory above it.',

@@ -7,6 +7,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { makeDirectories } from '../../../base/directories.ts';
 import { LockstepError, reasonOf } from '../../../base/errors.ts';
 import { ownDirectory, type RelPath } from '../../../tree/path.ts';
 import type { Control } from '../../replica.ts';
@@ -129,7 +130,7 @@ async function planAside(to: string, versions: Version[], base: RelPath, control
 
 function makeDirectory(dir: string): void {
   try {
-    fs.mkdirSync(dir, { recursive: true });
+    makeDirectories(dir);
   } catch (error) {
     throw new LockstepError('io', `cannot make ${dir}: ${reasonOf(error)}`, { path: dir, cause: error });
   }
