@@ -456,6 +456,28 @@ it('restore that is cut off while it copies has taken no directory out of the wa
   }
 });
 
+it('a file that a dead run had parked is kept by its name, whatever its bytes, or by a made-up one', async () =>
+  withFar('dash', async (pair, run) => {
+    write(pair.a, { f: 'f' });
+    expect((await run('sync')).code).toBe(0);
+    const parked = '.lockstep/staging/20260101T000000.000Z-00000000/parked';
+    const notes = [Buffer.from('d/\xff', 'latin1'), Buffer.from('../../../../../out'), Buffer.from('')];
+    for (const [at, note] of notes.entries()) {
+      write(pair.b, { [`${parked}/${at}`]: `only ${at}` });
+      fs.writeFileSync(path.join(pair.b, parked, `${at}.name`), note);
+    }
+    write(pair.b, { [`${parked}/9/sub/f`]: 'only 9', [`${parked}/9.name`]: 'whole' });
+    expect((await run('sync')).code).toBe(0);
+    const listed = eventsOf(await lockstep(['history', pair.b, '--json']), 'version');
+    expect(listed.map((version) => version['path'])).toEqual([
+      'd/\udcff',
+      'parked-1',
+      'parked-2',
+      'whole',
+      'whole/sub/f',
+    ]);
+  }));
+
 describe('which agent', () => {
   it('node refuses to fall back, auto takes sh and says so', async (context) => {
     if (fs.existsSync('/usr/local/bin/node')) context.skip('there is a Node where one is always looked for');

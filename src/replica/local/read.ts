@@ -1,9 +1,15 @@
 import fs from 'node:fs';
 import { errnoCode, LockstepError } from '../../base/errors.ts';
+import { toFs } from './fs-path.ts';
 
 /** A small text file, or undefined when it is not there (or may not be read). */
 export function readFileIfPresent(path: string): string | undefined {
   return unlessAbsent(() => fs.readFileSync(path, 'utf8'));
+}
+
+/** As `readOwnBytes`, of text. */
+export function readOwnFile(path: string): string | undefined {
+  return readOwnBytes(path)?.toString('utf8');
 }
 
 /**
@@ -12,12 +18,12 @@ export function readFileIfPresent(path: string): string | undefined {
  * @returns undefined when it is not there (or may not be read)
  * @throws LockstepError `state` when a symlink is there
  */
-export function readOwnFile(path: string): string | undefined {
+export function readOwnBytes(path: string): Buffer | undefined {
   try {
     return unlessAbsent(() => {
-      const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+      const fd = fs.openSync(toFs(path), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
       try {
-        return fs.readFileSync(fd, 'utf8');
+        return fs.readFileSync(fd);
       } finally {
         fs.closeSync(fd);
       }
@@ -32,7 +38,7 @@ export function readOwnFile(path: string): string | undefined {
   }
 }
 
-function unlessAbsent(read: () => string): string | undefined {
+function unlessAbsent<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {

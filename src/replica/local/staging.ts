@@ -4,9 +4,12 @@
  */
 import fs from 'node:fs';
 import { errnoCode } from '../../base/errors.ts';
+import { encodeName } from '../../tree/path.ts';
+import { pathOfParked } from '../parked-path.ts';
 import { HistoryWriter } from './history/keep.ts';
 import type { OwnDirectory } from './own-directory.ts';
-import { observe } from './stat.ts';
+import { readOwnBytes } from './read.ts';
+import { lstatIfPresent, observe } from './stat.ts';
 import { toFs } from './fs-path.ts';
 
 const stagingDirectory = 'staging';
@@ -36,10 +39,11 @@ export class Staging {
     this.#count += 1;
     const place = `${this.#parking}/${this.#count}`;
     try {
-      fs.writeFileSync(`${place}.name`, name);
+      fs.writeFileSync(`${place}.name`, encodeName(name));
     } catch (error) {
       // On a full disk: it is kept under a number then.
       if (errnoCode(error) !== 'ENOSPC' && errnoCode(error) !== 'EDQUOT') throw error;
+      this.forgetParked(place);
     }
     return place;
   }
@@ -97,12 +101,13 @@ function saveParked(own: OwnDirectory, dead: string, runId: string): string[] {
   try {
     for (const name of names.filter((candidate) => !candidate.endsWith('.name'))) {
       const parked = `${own.path}/${stagingDirectory}/${dead}/${parkedDirectory}/${name}`;
-      const path = own.read(stagingDirectory, dead, parkedDirectory, `${name}.name`) ?? `parked-${name}`;
+      const isNamed = lstatIfPresent(`${parked}.name`)?.isFile() === true;
+      const path = pathOfParked(isNamed ? readOwnBytes(`${parked}.name`) : undefined, name);
       const entry = observe(parked, 0n);
       // With a second name it has been renamed already, or has never been the only one of its kind.
-      if (entry === undefined || fs.lstatSync(parked).nlink > 1) continue;
+      if (entry === undefined || (entry.kind !== 'dir' && (lstatIfPresent(parked)?.nlink ?? 0n) > 1n)) continue;
       const { to, record } = history.place(path);
-      fs.renameSync(parked, toFs(to));
+      fs.renameSync(toFs(parked), toFs(to));
       record(entry, 'recovered');
       saved.push(`${path}: a run died while renaming it; it is kept in history`);
     }

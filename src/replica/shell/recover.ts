@@ -3,6 +3,7 @@
  * history. Called with the root's lock held, so every other run's staging is a dead one's.
  */
 import { isValidName } from '../../tree/path.ts';
+import { pathOfParked } from '../parked-path.ts';
 import { partialDirectory, pathInPartialName } from '../partial-name.ts';
 import { cutShort, readRecords, type FarRoot } from './far-root.ts';
 import { FarHistory } from './history.ts';
@@ -52,12 +53,12 @@ async function saveParked(root: FarRoot, dead: string): Promise<string[]> {
   const history = new FarHistory(root);
   for (const { path: number, entry } of parked) {
     const place = `staging/${dead}/parked/${number}`;
-    const { status } = await session.run({ code: 'twin', input: lineInput(place) });
-    // With a second name it has been renamed already. Without an answer it may be the only one.
+    // With a second name it has been renamed already; directories have none. Without an answer it may be the only one.
+    const { status } =
+      entry.kind === 'dir' ? { status: 1 } : await session.run({ code: 'twin', input: lineInput(place) });
     if (status === 0) continue;
     if (status !== 1) throw cutShort(session, 'stat ended too early');
-    const text = (await readOwn(session, `${place}.name`))?.toString('utf8') ?? '';
-    const path = text !== '' && text.split('/').every(isValidName) ? text : `parked-${number}`;
+    const path = pathOfParked(await readOwn(session, `${place}.name`), number);
     const at = await history.reserve(path);
     await session.must({ code: 'tohistory', input: lineInput(place, history.path(at)) }, `keep ${path} in history`);
     await history.record([{ path, at, entry, reason: 'recovered' }]);

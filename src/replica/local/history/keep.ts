@@ -7,7 +7,7 @@
 import fs from 'node:fs';
 import { errnoCode } from '../../../base/errors.ts';
 import { mtimeUs, type Entry } from '../../../tree/entry.ts';
-import { ownDirectory, parentPath, baseName, type RelPath } from '../../../tree/path.ts';
+import { ownDirectory, parentPath, baseName, isValidName, type RelPath } from '../../../tree/path.ts';
 import { DirHandles } from '../dir-handles.ts';
 import { toFs } from '../fs-path.ts';
 import { makeDirectory, type OwnDirectory } from '../own-directory.ts';
@@ -38,6 +38,7 @@ export class HistoryWriter {
     to: string;
     record: (entry: Entry, reason: HistoryRecord['reason']) => void;
   } {
+    mustBePath(path);
     const run = this.#open();
     for (let n = 1; ; n += 1) {
       const files = filesDirectory(n);
@@ -57,6 +58,7 @@ export class HistoryWriter {
 
   /** Notes a removed directory, so that its permission bits come back with it. */
   keepDirectory(path: RelPath, entry: Entry, reason: HistoryRecord['reason']): void {
+    mustBePath(path);
     const run = this.#open();
     for (let n = 1; ; n += 1) {
       const at = `${filesDirectory(n)}/${path}`;
@@ -126,6 +128,11 @@ export class HistoryWriter {
     };
     fs.writeSync(this.#open().index, `${JSON.stringify(record)}\n`);
   }
+}
+
+/** Anything else would lead out of history, or to a place that is never free. */
+function mustBePath(path: RelPath): void {
+  if (!path.split('/').every(isValidName)) throw new Error(`no path that could be kept: ${JSON.stringify(path)}`);
 }
 
 /** Where history is below a root, for messages. */
