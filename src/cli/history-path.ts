@@ -8,13 +8,20 @@ import type { RootHistory } from '../workspace/history.ts';
  * It is taken as it stands if history has it. If not, it may have been copied from our own output, where control
  * characters and bytes that are not UTF-8 are shown as escapes (such bytes cannot be typed as an argument at all: Node
  * decodes arguments), or be a path from the current directory, as shells complete it. If history has none of these, the
- * first is returned, and the caller says that there is nothing.
+ * first that can be a path in the root is returned, and the caller says that there is nothing.
  */
 export async function historyPath(history: RootHistory, root: string, given: string): Promise<string> {
+  let first: string | undefined;
   for (const candidate of candidates(history.isLocal ? root : undefined, given)) {
-    if ((await history.list(candidate)).length > 0) return candidate;
+    try {
+      if ((await history.list(candidate)).length > 0) return candidate;
+      first ??= candidate;
+    } catch (error) {
+      // As it stands it leads out of the root: `../b/x`, from a directory in it.
+      if (!(error instanceof UsageError)) throw error;
+    }
   }
-  return given;
+  return first ?? given;
 }
 
 /** @param root where paths from the current directory may lie */

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventsOf, lockstep, notInShell, type JsonEvent, type Ran } from '../support/cli.ts';
+import { eventsOf, lockstep, notInShell, onlyHere, type JsonEvent, type Ran } from '../support/cli.ts';
 import { injecting } from '../support/inject.ts';
 import { withPair, type Pair } from '../support/pair.ts';
 import { contents, file, history, link, write } from '../support/tree.ts';
@@ -326,6 +326,66 @@ describe('restore', () => {
       expect((await bringBack(pair, 'f')).code).toBe(3);
       expect((await bringBack(pair, 'f', '--force-unlock')).code).toBe(0);
       pair.expectClean();
+      const out = path.join(pair.dir, 'out');
+      write(out, { '.lockstep/lock': JSON.stringify(owner) });
+      expect((await bringBack(pair, 'f', '--to', out)).code).toBe(3);
+      expect((await bringBack(pair, 'f', '--to', out, '--force-unlock')).code).toBe(0);
+      expect(contents(out)).toEqual({ f: 'x' });
+    });
+  });
+
+  it('of several paths with --to finds before anything is done that two would come to lie in one place', async () => {
+    await withPair(async (pair) => {
+      await pair.agreed({ 'a/x': 'a', 'b/x/in': 'b', 'a/d/1': '1', 'b/d/2': '2', keep: 'x' });
+      await deleteOnA(pair, 'a');
+      await deleteOnA(pair, 'b');
+      const out = path.join(pair.dir, 'out');
+      const run = async (...names: string[]): Promise<Ran> => lockstep(['restore', pair.b, ...names, '--to', out]);
+      for (const names of [
+        ['a/x', 'b/x'],
+        ['b/x/in', 'b/x', 'a/x'],
+      ]) {
+        const ran = await run(...names);
+        expect([ran.code, fs.existsSync(out)], ran.stdout).toEqual([64, false]);
+        expect(ran.stderr).toMatch(/b\/x and a\/x would|a\/x and b\/x would/);
+      }
+      // Directories may be put together, and what is asked for twice is not two.
+      expect((await run('a/d', 'b/d', 'a/x', 'a/x')).code).toBe(0);
+      expect(contents(out)).toEqual({ d: 'dir', 'd/1': '1', 'd/2': '2', x: 'a' });
+    });
+  });
+
+  it('of several paths tells what was restored when a later one could not be', async (context) => {
+    notInShell(context);
+    await withPair(async (pair) => {
+      await pair.agreed({ f: 'f', g: 'g', keep: 'x' });
+      await deleteOnA(pair, 'f');
+      await deleteOnA(pair, 'g');
+      const out = path.join(pair.dir, 'out');
+      // Somebody else is quicker.
+      const run = `fs.writeFileSync('${out}/g', 'mine');`;
+      const env = injecting(pair.dir, { call: 'linkSync', match: /\/f$/, when: 'after', run });
+      const ran = await lockstep(['restore', pair.b, 'f', 'g', '--to', out], { env });
+      expect([ran.code, contents(out)], ran.stderr).toEqual([2, { f: 'f', g: 'mine' }]);
+      expect(ran.stdout).toMatch(/^restored .*\/f .*\nincomplete: 1 path/);
+      expect(ran.stderr).toMatch(/skipped: g: .*out\/g exists already/);
+    });
+  });
+
+  it('takes paths from a directory in the root, also those that lead up', async (context) => {
+    onlyHere(context, 'paths of this machine');
+    await withPair(async (pair) => {
+      await pair.agreed({ 'a/keep': 'x', 'b/x': 'b' });
+      await deleteOnA(pair, 'b');
+      const cwd = path.join(pair.b, 'a');
+      const listed = await lockstep(['history', '..', '../b/x'], { cwd });
+      expect(listed.stdout).toMatch(/ b\/x$/m);
+      const ran = await lockstep(['restore', '..', '../b/x'], { cwd });
+      expect([ran.code, ran.stderr]).toEqual([0, '']);
+      expect(contents(pair.b)).toMatchObject({ 'b/x': 'b' });
+      const none = await lockstep(['restore', '..', '../b/y'], { cwd });
+      expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('history has no version of b/y')]);
+      expect((await lockstep(['restore', '..', '../../x'], { cwd })).code).toBe(64);
     });
   });
 });

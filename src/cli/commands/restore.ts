@@ -1,9 +1,10 @@
 /** `lockstep restore`: brings versions back from a root's history. */
 import { Command, Option } from '@commander-js/extra-typings';
-import { exitCodes, LockstepError, UsageError } from '../../base/errors.ts';
+import { exitCodes, InterruptedError, LockstepError, UsageError } from '../../base/errors.ts';
 import { formatBytes, plural } from '../../base/format.ts';
 import { escapeControls } from '../../base/text.ts';
-import type { RestoreOptions, RestoreSummary } from '../../workspace/history.ts';
+import { ancestorsOf } from '../../tree/path.ts';
+import type { RestoreOptions, RestoreSummary, RootHistory } from '../../workspace/history.ts';
 import { addRemoteOptions, withHistory } from './remote.ts';
 import { historyPath } from '../history-path.ts';
 import { untilInterrupted } from '../interrupt.ts';
@@ -72,12 +73,13 @@ async function restore(root: string, given: readonly string[], options: Given): 
   const summaries: RestoreSummary[] = [];
   await untilInterrupted(async (signal) =>
     withHistory(root, options, signal, async (history) => {
-      const paths: string[] = [];
-      for (const path of given) paths.push(await historyPath(history, root, path));
+      const asked: string[] = [];
+      for (const path of given) asked.push(await historyPath(history, root, path));
+      const paths = [...new Set(asked)];
       // With several, a mistake in one must not be found when the others are done.
-      if (paths.length > 1) for (const path of paths) await history.restore(path, { ...request, dryRun: true });
+      if (paths.length > 1) refuseClashes(await plansOf(history, paths, request), options);
       for (const path of paths) {
-        const summary = await history.restore(path, request);
+        const summary = await restoreOne(history, path, request, summaries.length > 0);
         summaries.push(summary);
         if (options.json === true) printJson(summary);
         else printText(summary, options.to !== undefined);
@@ -85,6 +87,63 @@ async function restore(root: string, given: readonly string[], options: Given): 
     }),
   );
   finish(summaries, options);
+}
+
+/** @param isLater others are restored already: that this one cannot be is told beside them */
+async function restoreOne(
+  history: RootHistory,
+  path: string,
+  request: RestoreOptions,
+  isLater: boolean,
+): Promise<RestoreSummary> {
+  try {
+    return await history.restore(path, request);
+  } catch (error) {
+    if (!isLater || !(error instanceof LockstepError) || error instanceof InterruptedError) throw error;
+    const failures = [{ path, why: 'failed', detail: error.message } as const];
+    return { restored: [], unchanged: 0, bytes: 0, failures, recovered: [], dryRun: request.dryRun ?? false };
+  }
+}
+
+interface Plan {
+  path: string;
+  restored: RestoreSummary['restored'];
+}
+
+async function plansOf(history: RootHistory, paths: readonly string[], request: RestoreOptions): Promise<Plan[]> {
+  const plans: Plan[] = [];
+  for (const path of paths) {
+    const { restored } = await history.restore(path, { ...request, dryRun: true });
+    plans.push({ path, restored });
+  }
+  return plans;
+}
+
+/** With --to nothing is replaced, so no two of the paths may come to lie in one place. In place they are the same thing. */
+function refuseClashes(plans: readonly Plan[], { to }: Given): void {
+  if (to === undefined) return;
+  const taken = new Map<string, { by: string; isLeaf: boolean }>();
+  for (const { path, restored } of plans) {
+    for (const { target, kind } of restored) {
+      for (const at of [target, ...parentsOf(target)]) {
+        const isLeaf = at === target && kind !== 'dir';
+        const other = taken.get(at);
+        if (other === undefined) taken.set(at, { by: path, isLeaf });
+        else if (other.by !== path && (isLeaf || other.isLeaf)) {
+          const [one, two, place] = [other.by, path, at].map(escapeControls);
+          throw new UsageError(`${one} and ${two} would both come to lie at ${place}`, {
+            path,
+            hint: 'Restore them one by one, each with a --to of its own.',
+          });
+        }
+      }
+    }
+  }
+}
+
+/** Directories above an absolute path. */
+function parentsOf(target: string): string[] {
+  return ancestorsOf(target.slice(1)).map((dir) => `/${dir}`);
 }
 
 function requestOf(root: string, given: readonly string[], options: Given): RestoreOptions {

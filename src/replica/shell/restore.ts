@@ -164,7 +164,8 @@ async function aside(
     if (options.dryRun === true) return describePlan(to, found);
   }
   // Its lock too: should it be a root, its staging must not be taken for a dead run's.
-  return within(place, request, { root: to, access: 'write', create: isNew }, async (far) =>
+  const { forceUnlock = false } = options;
+  return within(place, request, { root: to, access: 'write', create: isNew, forceUnlock }, async (far) =>
     carryOut(new FarInto(far, request.historyPath), await look(far), [], control),
   );
 }

@@ -77,7 +77,7 @@ async function restoreInPlace(request: RestoreRequest, found: Version[], control
       handles.close();
     }
   }
-  const target = openTarget(root, request, request.forceUnlock ?? false);
+  const target = openTarget(root, request);
   try {
     const recovered = target.recover();
     const { handles } = target;
@@ -108,7 +108,7 @@ async function restoreAside(
   const plan = await planAside(to, versions, base, control);
   if (dryRun === true) return describePlan(to, plan);
   // Its lock too: should it be a root, its staging must not be taken for a dead run's.
-  const target = openTarget(to, request, false);
+  const target = openTarget(to, request);
   try {
     return await carryOut(target, plan, [], control);
   } finally {
@@ -137,9 +137,9 @@ function makeDirectory(dir: string): void {
 }
 
 /** @param root the directory that is restored into */
-function openTarget(root: string, request: RestoreRequest, forceUnlock: boolean): RestoreTarget {
+function openTarget(root: string, request: RestoreRequest): RestoreTarget {
   checkDirectory(root);
-  const { runId, command = 'lockstep restore' } = request;
+  const { runId, command = 'lockstep restore', forceUnlock = false } = request;
   const historyPath = `${ownPathOf(request.root)}/${historyDirectory}`;
   return new RestoreTarget({ root, historyPath, runId, command, forceUnlock });
 }
