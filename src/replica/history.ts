@@ -31,7 +31,8 @@ export interface HistoryVersion {
 export interface RestoreOptions {
   /**
    * Bring back what was there at this time: of each path the oldest version kept at or after it, because what was replaced
-   * or deleted later is what stood there then. Default: the newest version of each path.
+   * or deleted later is what stood there then. (One that was made only after that time as well: when that was is not known.)
+   * Default: the newest version of each path.
    */
   at?: Date;
   /** Bring back this version of the path, numbered as by `listHistory`. Not together with `at`. */

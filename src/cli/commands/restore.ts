@@ -19,7 +19,8 @@ first, so that restoring it again undoes the restore. What is restored stays in 
 
 --at TIME brings back what was there at that time: 2026-11-21, "2026-11-21 14:30", 2026-11-21T13:30:00Z,
 2h or "3d ago". That is the oldest version kept since then, because what was replaced or deleted later
-is what stood there. What has not changed since is left as it is.
+is what stood there. What has not changed since is left as it is. When a file was made is not kept: one
+that was made after that time and deleted or replaced since comes back, too. --dry-run shows it.
 
 Examples:
   lockstep restore ~/work/project notes.txt                     the newest version of a file

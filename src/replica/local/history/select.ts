@@ -15,6 +15,10 @@ export function newestState(versions: readonly Version[]): Version[] {
 /**
  * What was at a time: the oldest version of each path that was kept at or after it, because what was replaced or deleted
  * later than that is what stood there then. A path without such a version has been as it is now ever since.
+ *
+ * As far as can be known: that a file was made only after that time shows nowhere. A late mtime or birth time does not tell,
+ * because a file that was there already, and was replaced meanwhile by what the other side had, has them as well; and who asks
+ * for it then would rather have that than nothing.
  */
 export function stateAt(versions: readonly Version[], atMs: number): Version[] {
   const since = versions.filter((version) => version.timeMs >= atMs);
