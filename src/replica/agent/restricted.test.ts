@@ -61,6 +61,12 @@ describe('what is served', () => {
   );
 });
 
+it('what a file stands in the way of is told as that, and not as a failure', async () => {
+  fs.writeFileSync(path.join(dir, 'srv/file'), '');
+  expect(await served().probe(path.join(dir, 'srv/file/in'))).toMatchObject({ kind: 'other' });
+  await expect(served().open(request('srv/file/in', { create: true }))).rejects.toMatchObject({ code: 'io' });
+});
+
 const swap = (): void => {
   fs.renameSync(path.join(dir, 'srv/x'), path.join(dir, 'srv/y'));
   fs.symlinkSync('../outside', path.join(dir, 'srv/x'));

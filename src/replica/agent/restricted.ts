@@ -190,7 +190,7 @@ export class RestrictedReplica implements Replica {
     }
     const held = pathOfHandle(fd, real);
     const close = (): void => fs.closeSync(fd);
-    if (fs.realpathSync(held) === real) return { path: held, close };
+    if (isAt(held, real)) return { path: held, close };
     close();
     throw this.#notServed(real);
   }
@@ -233,8 +233,22 @@ interface Held {
   close: () => void;
 }
 
+/** Not so either when nobody can say: whoever goes on to look at it, or to make it, tells why. */
 function isDirectory(absolute: string): boolean {
-  return fs.statSync(absolute, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return fs.statSync(absolute).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Not so either when what is held has been removed. */
+function isAt(held: string, real: string): boolean {
+  try {
+    return fs.realpathSync(held) === real;
+  } catch {
+    return false;
+  }
 }
 
 /** The directory itself, or the nearest one above it that is there. */
